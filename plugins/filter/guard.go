@@ -1,0 +1,95 @@
+package filter
+
+// Guard wraps a plugin so that a panic in any callback denies: the stream gets
+// refuse's reply, and the VM lives on.
+//
+// It can't help against what a host can't recover: endless loops, exhausted
+// memory, stack overflow. Those are bounded where input is read.
+func Guard(p Plugin, refuse func() Reply) Plugin { return &guardedPlugin{p, refuse} }
+
+type guardedPlugin struct {
+	Plugin
+	refuse func() Reply
+}
+
+func (g *guardedPlugin) NewStream(s Stream) (h Handler) {
+	gh := &guardedHandler{s: s, refuse: g.refuse}
+	defer func() {
+		if recover() != nil {
+			gh.h, h = nil, gh // every callback on a nil handler panics into a denial
+		}
+	}()
+	gh.h = g.Plugin.NewStream(s)
+	return gh
+}
+
+// guardedHandler denies once a callback has panicked, and holds ever after.
+type guardedHandler struct {
+	h      Handler
+	s      Stream
+	refuse func() Reply
+	dead   bool
+}
+
+// deny answers for a callback that panicked. It must be deferred directly.
+func (g *guardedHandler) deny(a *Action) {
+	if recover() == nil {
+		return
+	}
+	*a = Hold
+	if g.dead {
+		return
+	}
+	g.dead = true
+	_ = g.s.Reply(g.refuse()) // Hold stands even where the host can't answer
+}
+
+func (g *guardedHandler) RequestHeaders(end bool) (a Action) {
+	defer g.deny(&a)
+	return g.h.RequestHeaders(end)
+}
+
+func (g *guardedHandler) RequestBody(size int, end bool) (a Action) {
+	defer g.deny(&a)
+	if g.dead {
+		return Hold
+	}
+	return g.h.RequestBody(size, end)
+}
+
+func (g *guardedHandler) RequestTrailers() (a Action) {
+	defer g.deny(&a)
+	if g.dead {
+		return Hold
+	}
+	return g.h.RequestTrailers()
+}
+
+func (g *guardedHandler) ResponseHeaders(end bool) (a Action) {
+	if g.dead {
+		return Continue // the local answer itself passes through here
+	}
+	defer g.deny(&a)
+	return g.h.ResponseHeaders(end)
+}
+
+func (g *guardedHandler) ResponseBody(size int, end bool) (a Action) {
+	if g.dead {
+		return Continue
+	}
+	defer g.deny(&a)
+	return g.h.ResponseBody(size, end)
+}
+
+func (g *guardedHandler) ResponseTrailers() (a Action) {
+	if g.dead {
+		return Continue
+	}
+	defer g.deny(&a)
+	return g.h.ResponseTrailers()
+}
+
+func (g *guardedHandler) Done() {
+	defer func() { _ = recover() }() // the stream is over: nothing is left to deny
+	g.h.Done()
+}
