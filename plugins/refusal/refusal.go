@@ -1,0 +1,114 @@
+// Package refusal writes what a client gets when it is refused: RFC 9457 for
+// HTTP, the error object that LLM clients parse, and the HTTP headers of both.
+// JSON-RPC errors are plugins/mcp's.
+package refusal
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"keyward/plugins/filter"
+	"keyward/policies"
+)
+
+// Style says which error form a client understands.
+type Style uint8
+
+// The styles.
+const (
+	Problem Style = iota // application/problem+json, RFC 9457
+	LLM                  // the error object of OpenAI's and Anthropic's APIs
+)
+
+// New is the reply to a refused request. decision may be empty where nothing
+// was decided.
+func New(style Style, reason policies.Reason, decision string) filter.Reply {
+	f := reason.Refusal()
+	media, body := "application/problem+json", problem(f, reason, decision)
+	if style == LLM {
+		media, body = "application/json", llm(f, reason, decision)
+	}
+	return filter.Reply{
+		Status:  f.Status,
+		Headers: append([][2]string{{"content-type", media}, {"cache-control", "no-store"}}, challenge(style, f.Status, reason)...),
+		Body:    body,
+		Detail:  Detail(reason),
+	}
+}
+
+// Detail is the access log's word for a refusal.
+func Detail(reason policies.Reason) string { return "keyward_" + string(reason) }
+
+// challenge tells a client how to authenticate. Basic is for git, which sends
+// its password only when it is asked for one; RFC 9110 section 11.6.1, RFC 6750
+// section 3.
+func challenge(style Style, status int, reason policies.Reason) [][2]string {
+	if status != 401 {
+		return nil
+	}
+	bearer := `Bearer realm="keyward"`
+	if reason != policies.TokenMissing {
+		bearer += `, error="invalid_token"`
+	}
+	h := [][2]string{{"www-authenticate", bearer}}
+	if style == Problem {
+		h = append(h, [2]string{"www-authenticate", `Basic realm="keyward", charset="UTF-8"`})
+	}
+	return h
+}
+
+func problem(f policies.Refusal, reason policies.Reason, decision string) []byte {
+	b := append(make([]byte, 0, 256), `{"type":`...)
+	b = quote(b, "urn:keyward:reason:"+string(reason))
+	b = append(b, `,"title":`...)
+	b = quote(b, f.Title)
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(f.Status), 10)
+	return append(identify(b, reason, decision), '}')
+}
+
+// llm serves both vendors: OpenAI's clients read error.message and error.code,
+// Anthropic's read type and error.type.
+func llm(f policies.Refusal, reason policies.Reason, decision string) []byte {
+	b := append(make([]byte, 0, 256), `{"type":"error","error":{"message":`...)
+	b = quote(b, f.Title)
+	b = append(b, `,"type":`...)
+	b = quote(b, llmType(f.Status))
+	b = append(b, `,"param":null,"code":`...)
+	b = quote(b, string(reason))
+	b = append(b, '}')
+	return append(identify(b, reason, decision), '}')
+}
+
+func llmType(status int) string {
+	switch {
+	case status == 401:
+		return "authentication_error"
+	case status == 403:
+		return "permission_error"
+	case status == 404:
+		return "not_found_error"
+	case status < 500:
+		return "invalid_request_error"
+	default:
+		return "api_error"
+	}
+}
+
+func identify(b []byte, reason policies.Reason, decision string) []byte {
+	b = append(b, `,"reason":`...)
+	b = quote(b, string(reason))
+	if decision != "" {
+		b = append(b, `,"decision":`...)
+		b = quote(b, decision)
+	}
+	return b
+}
+
+// quote appends a JSON string. Its inputs are our own constants and IDs, which
+// are valid UTF-8, so that jsontext has no error to report.
+func quote(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
+}
