@@ -43,9 +43,9 @@ type Grant struct {
 	Tools     []string                    `json:"tools,omitempty" jsonschema:"MCP tools that may be called"`
 	Prompts   []string                    `json:"prompts,omitempty" jsonschema:"MCP prompts that may be used"`
 	Resources []string                    `json:"resources,omitempty" jsonschema:"MCP resource URIs that may be read"`
-	Arguments map[string]map[string][]any `json:"arguments,omitempty" jsonschema:"tool name to argument name to the values it may have; a named argument must be present"`
-	Methods   []string                    `json:"methods,omitempty" jsonschema:"HTTP methods for an llm or http target; absent means every method"`
-	Paths     []string                    `json:"paths,omitempty" jsonschema:"path prefixes, by whole segments, for an llm or http target; absent means every path of the target"`
+	Arguments map[string]map[string][]any `json:"arguments,omitempty" jsonschema:"tool name, or * for every tool, to argument name to the values it may have; a named argument must be present"`
+	Methods   []string                    `json:"methods,omitempty" jsonschema:"HTTP methods for an llm or http target; absent or * means every method"`
+	Paths     []string                    `json:"paths,omitempty" jsonschema:"path prefixes, by whole segments, for an llm or http target; absent or * means every path of the target"`
 	Expires   int64                       `json:"expires,omitempty" jsonschema:"end of the grant, Unix seconds; 0 or absent means no end"`
 }
 
