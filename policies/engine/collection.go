@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// fewMembers is how many members are still searched, or sorted, one by one.
+const fewMembers = 12
+
+// Object returns the object of members. Of members with equal keys the last
+// one counts; members without key or value are left out. The caller must not
+// use members any more.
+func Object(members []Member) Value {
+	members = slices.DeleteFunc(members, func(m Member) bool { return m.Key.IsUndefined() || m.Value.IsUndefined() })
+	slices.SortStableFunc(members, func(a, b Member) int { return Compare(a.Key, b.Key) })
+	n := 0
+	for i, m := range members {
+		if i+1 < len(members) && m.Key.Equal(members[i+1].Key) {
+			continue
+		}
+		members[n] = m
+		n++
+	}
+	return newObject(members[:n])
+}
+
+// newObject is Object for members that are sorted, distinct and defined.
+func newObject(members []Member) Value {
+	flag := uint64(stringKeys)
+	// Sort order puts kinds together, so the ends tell of all between.
+	if n := len(members); n > 0 && (members[0].Key.Kind() != KindString || members[n-1].Key.Kind() != KindString) {
+		flag = 0
+	}
+	return Value{p: unsafe.Pointer(unsafe.SliceData(members)), m: uint64(KindObject)<<kindShift | flag | uint64(len(members))}
+}
+
+// Set returns the set of elems, without doubles and undefined ones. The caller
+// must not use elems any more.
+func Set(elems []Value) Value {
+	elems = slices.DeleteFunc(elems, Value.IsUndefined)
+	slices.SortFunc(elems, Compare)
+	return newSet(slices.CompactFunc(elems, Value.Equal))
+}
+
+// newSet is Set for elements that are sorted, distinct and defined.
+func newSet(elems []Value) Value {
+	return Value{p: unsafe.Pointer(unsafe.SliceData(elems)), m: uint64(KindSet)<<kindShift | uint64(len(elems))}
+}
+
+// An ObjectBuilder collects members with string names. The zero value is ready.
+type ObjectBuilder struct{ members []Member }
+
+// Grow makes room for n more members.
+func (b *ObjectBuilder) Grow(n int) { b.members = slices.Grow(b.members, n) }
+
+// Set sets the member called name; an undefined v leaves the object as it is.
+func (b *ObjectBuilder) Set(name string, v Value) {
+	if !v.IsUndefined() {
+		b.members = append(b.members, Member{String(name), v})
+	}
+}
+
+// Value returns the object and empties the builder.
+func (b *ObjectBuilder) Value() Value {
+	v := Object(b.members)
+	b.members = nil
+	return v
+}
+
+// lookup returns what the reference v[key] means: undefined when there is none.
+func (v Value) lookup(key Value) Value {
+	switch v.Kind() {
+	case KindObject:
+		if key.Kind() == KindString {
+			if v.m&stringKeys != 0 {
+				e, _ := findString(v.members(), key.str())
+				return e
+			}
+		} else if v.m&stringKeys != 0 {
+			return Value{}
+		}
+		if i, ok := slices.BinarySearchFunc(v.members(), key, func(m Member, k Value) int { return Compare(m.Key, k) }); ok {
+			return v.members()[i].Value
+		}
+	case KindArray:
+		if i, ok := key.Int(); ok && uint64(i) < v.m&lenMask {
+			return v.elems()[i]
+		}
+	case KindSet:
+		if i, ok := searchSet(v.elems(), key); ok {
+			return v.elems()[i]
+		}
+	}
+	return Value{}
+}
+
+// contains reports whether the set v has the element e.
+func (v Value) contains(e Value) bool {
+	_, ok := searchSet(v.elems(), e)
+	return ok
+}
+
+func searchSet(elems []Value, e Value) (int, bool) {
+	return slices.BinarySearchFunc(elems, e, Compare)
+}
+
+// findString searches sorted members for a string key.
+func findString(members []Member, name string) (Value, bool) {
+	if len(members) <= fewMembers {
+		want := uint64(KindString)<<kindShift | uint64(len(name))
+		for i := range members {
+			if members[i].Key.m == want && members[i].Key.str() == name {
+				return members[i].Value, true
+			}
+		}
+		return Value{}, false
+	}
+	lo, hi := 0, len(members)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		k := members[mid].Key
+		c := cmp.Compare(k.Kind(), KindString)
+		if c == 0 {
+			c = strings.Compare(k.str(), name)
+		}
+		switch {
+		case c == 0:
+			return members[mid].Value, true
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return Value{}, false
+}
+
+// sortNames sorts members by their string keys and returns the key that occurs
+// twice, if one does.
+func sortNames(members []Member) (double string, found bool) {
+	if len(members) > fewMembers {
+		slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Key.str(), b.Key.str()) })
+		for i := 1; i < len(members); i++ {
+			if members[i].Key.str() == members[i-1].Key.str() {
+				return members[i].Key.str(), true
+			}
+		}
+		return "", false
+	}
+	for i := 1; i < len(members); i++ {
+		m := members[i]
+		name := m.Key.str()
+		j := i
+		for ; j > 0; j-- {
+			c := strings.Compare(members[j-1].Key.str(), name)
+			if c == 0 {
+				return name, true
+			}
+			if c < 0 {
+				break
+			}
+			members[j] = members[j-1]
+		}
+		if j != i {
+			members[j] = m
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// str reads a string, whose opening quote is at pos. A string without escapes
+// is a part of the text itself.
+func (r *jsonReader) str() (Value, error) {
+	start := r.pos + 1
+	i := start
+	for i < len(r.s) {
+		c := r.s[i]
+		switch {
+		case c == '"':
+			r.pos = i + 1
+			return String(r.s[start:i]), nil
+		case c == '\\':
+			r.buf = append(r.buf[:0], r.s[start:i]...)
+			r.pos = i
+			return r.escaped()
+		case c < 0x20:
+			return Value{}, r.failAt(JSONSyntax, i)
+		case c < utf8.RuneSelf:
+			i++
+		default:
+			ru, n := utf8.DecodeRuneInString(r.s[i:])
+			if ru == utf8.RuneError && n == 1 {
+				return Value{}, r.failAt(JSONUTF8, i)
+			}
+			i += n
+		}
+	}
+	return Value{}, r.failAt(JSONSyntax, i)
+}
+
+// escaped reads the rest of a string from its first escape on.
+func (r *jsonReader) escaped() (Value, error) {
+	for r.pos < len(r.s) {
+		c := r.s[r.pos]
+		switch {
+		case c == '"':
+			r.pos++
+			return String(string(r.buf)), nil
+		case c == '\\':
+			if err := r.escape(); err != nil {
+				return Value{}, err
+			}
+		case c < 0x20:
+			return Value{}, r.fail(JSONSyntax)
+		case c < utf8.RuneSelf:
+			r.buf = append(r.buf, c)
+			r.pos++
+		default:
+			ru, n := utf8.DecodeRuneInString(r.s[r.pos:])
+			if ru == utf8.RuneError && n == 1 {
+				return Value{}, r.fail(JSONUTF8)
+			}
+			r.buf = append(r.buf, r.s[r.pos:r.pos+n]...)
+			r.pos += n
+		}
+	}
+	return Value{}, r.fail(JSONSyntax)
+}
+
+// simpleEscapes maps the letter of an escape to what it stands for.
+var simpleEscapes = [256]byte{
+	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
+}
+
+// escape reads one escape; a surrogate pair is two escapes and one rune.
+func (r *jsonReader) escape() error {
+	start := r.pos
+	if start+1 >= len(r.s) {
+		return r.failAt(JSONSyntax, len(r.s))
+	}
+	letter := r.s[start+1]
+	if letter != 'u' {
+		c := simpleEscapes[letter]
+		if c == 0 {
+			return r.fail(JSONSyntax)
+		}
+		r.buf = append(r.buf, c)
+		r.pos += 2
+		return nil
+	}
+	ru, ok := hex4(r.s, start+2)
+	if !ok {
+		return r.fail(JSONSyntax)
+	}
+	r.pos += 6
+	if utf16.IsSurrogate(ru) {
+		if r.pos+1 >= len(r.s) || r.s[r.pos] != '\\' || r.s[r.pos+1] != 'u' {
+			return r.failAt(JSONUTF8, start)
+		}
+		low, ok := hex4(r.s, r.pos+2)
+		if !ok {
+			return r.fail(JSONSyntax)
+		}
+		if ru = utf16.DecodeRune(ru, low); ru == utf8.RuneError {
+			return r.failAt(JSONUTF8, start)
+		}
+		r.pos += 6
+	}
+	r.buf = utf8.AppendRune(r.buf, ru)
+	return nil
+}
+
+func hex4(s string, i int) (rune, bool) {
+	if i+4 > len(s) {
+		return 0, false
+	}
+	var ru rune
+	for _, c := range []byte(s[i : i+4]) {
+		switch {
+		case c-'0' <= 9:
+			c -= '0'
+		case c-'a' <= 5:
+			c -= 'a' - 10
+		case c-'A' <= 5:
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		ru = ru<<4 | rune(c)
+	}
+	return ru, true
+}
