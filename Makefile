@@ -1,0 +1,65 @@
+# Keyward. `make help` says what can be made.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+GO ?= go
+FUZZTIME ?= 20s
+plugins := gate key-swap
+
+# A plugin links plugins/ and policies/ alone, so these decide whether it is old.
+plugin_sources := $(shell git ls-files --cached --others --exclude-standard -- \
+	'plugins/*.go' 'policies/*.go' 'tools/wasmlink/*' go.mod go.sum | grep -v _test.go)
+
+.PHONY: help
+help: ## say what can be made
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+.PHONY: run
+run: bin/keyward plugins ## build everything and start Keyward on this machine
+	bin/keyward demo --stay
+
+.PHONY: demo
+demo: bin/keyward plugins ## play the whole story once, and fail if a step does not hold
+	bin/keyward demo
+
+.PHONY: test
+test: ## run every test of this machine's Go, and on Envoy where Python can install it
+	$(GO) test -json ./... | $(GO) run ./tools/testsum
+
+.PHONY: e2e
+e2e: plugins ## run real clients and servers against both gateways
+	KEYWARD_E2E=1 $(GO) test -json -count=1 -timeout=30m ./tests/e2e/... | $(GO) run ./tools/testsum
+
+.PHONY: bench
+bench: plugins ## measure both plugins on Envoy beside their peers, into dist/ and docs/results/
+	$(GO) run ./tools/bench
+
+.PHONY: plugins
+plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-256 sums
+
+.PHONY: check
+check: ## lint everything, and fail if that changes a file
+	scripts/check
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin dist
+
+.PHONY: bin/keyward
+bin/keyward:
+	$(GO) build -trimpath -o $@ ./tools/keyward
+
+dist/%.wasm: $(plugin_sources)
+	@mkdir -p bin dist
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o bin/$*.raw.wasm ./plugins/$*
+	$(GO) run ./tools/wasmlink -interface plugins/$*/interface.txt -o $@ bin/$*.raw.wasm
+
+dist/SHA256SUMS: $(plugins:%=dist/%.wasm)
+	cd dist && sha256sum $(plugins:%=%.wasm) >SHA256SUMS

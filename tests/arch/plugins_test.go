@@ -1,0 +1,38 @@
+package arch
+
+import (
+	"slices"
+	"testing"
+)
+
+// banned is what nothing that runs inside a gateway may link, however deep.
+var banned = []struct{ path, reason string }{
+	{"net/http", "a plugin reaches the network through its host only, and the package is megabytes of wasm"},
+	{"os/exec", "a plugin starts no process"},
+	{"crypto/tls", "a plugin opens no connection"},
+	{"database/sql", "a plugin keeps no database"},
+	{"encoding/json", "it folds the case of names and takes the last of two equal ones, so policy and upstream could read different requests; use go-json-experiment/json/jsontext"},
+	{"github.com/open-policy-agent/opa", "39 MB of wasm; a plugin runs compiled programs with policies/engine"},
+	{"github.com/higress-group/wasm-go", "its wrapper lets a panic, an encoded body and a websocket pass"},
+}
+
+// nativeOnly are the packages of the two lowest layers that no plugin links.
+var nativeOnly = []string{module + "/policies/compile"}
+
+func TestPluginsLinkNothingThatTheyMustNot(t *testing.T) {
+	var targets []string
+	for _, p := range goList(t, "wasip1", "wasm", "./plugins/...", "./policies/...") {
+		if !slices.ContainsFunc(nativeOnly, func(n string) bool { return isUnder(p.ImportPath, n) }) {
+			targets = append(targets, p.ImportPath)
+		}
+	}
+	for _, p := range goList(t, "wasip1", "wasm", targets...) {
+		for _, b := range banned {
+			for _, dep := range p.Deps {
+				if isUnder(dep, b.path) {
+					t.Errorf("%s links %s in wasm: %s", p.ImportPath, dep, b.reason)
+				}
+			}
+		}
+	}
+}
