@@ -17,13 +17,16 @@ const (
 	Hold                   // keep it, and all that follows, until a later Continue
 )
 
-// Side is a direction of a stream.
+// Side is a direction of a stream, or its trailers.
 type Side uint8
 
-// The two sides of a stream.
+// The sides of a stream. The trailers of a side have header fields only, and
+// only while the callback for them runs.
 const (
-	Request  Side = iota // from the client to the upstream
-	Response             // back
+	Request          Side = iota // from the client to the upstream
+	Response                     // back
+	RequestTrailers              // after a request's body
+	ResponseTrailers             // after a response's body
 )
 
 // Level is the importance of a log line.
@@ -59,12 +62,15 @@ type Stream interface {
 	Headers(side Side) ([][2]string, error)
 	// SetHeader leaves exactly one header of this name.
 	SetHeader(side Side, name, value string) error
+	// AddHeader adds a header beside those of the same name.
+	AddHeader(side Side, name, value string) error
 	// RemoveHeader removes every header of this name; none is no error.
 	RemoveHeader(side Side, name string) error
 	// Body returns up to limit bytes of what the host holds of a side's body
 	// in this callback. ErrNotFound means that there is none.
 	Body(side Side, limit int) ([]byte, error)
-	// ReplaceBody puts body in place of all that the host holds of it. It does
+	// ReplaceBody puts body in place of all that the host holds of it; it works
+	// in body callbacks only, in the last one also when nothing is held. It does
 	// not mend content-length.
 	ReplaceBody(side Side, body []byte) error
 	// Property reads a stream property. ErrNotFound when it is not set.

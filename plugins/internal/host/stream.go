@@ -15,24 +15,55 @@ type stream struct{}
 var _ filter.Stream = stream{}
 
 func (stream) Headers(side filter.Side) ([][2]string, error) {
-	if side == filter.Request {
+	switch side {
+	case filter.Request:
 		return found(proxywasm.GetHttpRequestHeaders())
+	case filter.Response:
+		return found(proxywasm.GetHttpResponseHeaders())
+	case filter.RequestTrailers:
+		return found(proxywasm.GetHttpRequestTrailers())
+	default:
+		return found(proxywasm.GetHttpResponseTrailers())
 	}
-	return found(proxywasm.GetHttpResponseHeaders())
 }
 
 func (stream) SetHeader(side filter.Side, name, value string) error {
-	if side == filter.Request {
+	switch side {
+	case filter.Request:
 		return proxywasm.ReplaceHttpRequestHeader(name, value)
+	case filter.Response:
+		return proxywasm.ReplaceHttpResponseHeader(name, value)
+	case filter.RequestTrailers:
+		return proxywasm.ReplaceHttpRequestTrailer(name, value)
+	default:
+		return proxywasm.ReplaceHttpResponseTrailer(name, value)
 	}
-	return proxywasm.ReplaceHttpResponseHeader(name, value)
+}
+
+func (stream) AddHeader(side filter.Side, name, value string) error {
+	switch side {
+	case filter.Request:
+		return proxywasm.AddHttpRequestHeader(name, value)
+	case filter.Response:
+		return proxywasm.AddHttpResponseHeader(name, value)
+	case filter.RequestTrailers:
+		return proxywasm.AddHttpRequestTrailer(name, value)
+	default:
+		return proxywasm.AddHttpResponseTrailer(name, value)
+	}
 }
 
 func (stream) RemoveHeader(side filter.Side, name string) error {
-	if side == filter.Request {
+	switch side {
+	case filter.Request:
 		return proxywasm.RemoveHttpRequestHeader(name)
+	case filter.Response:
+		return proxywasm.RemoveHttpResponseHeader(name)
+	case filter.RequestTrailers:
+		return proxywasm.RemoveHttpRequestTrailer(name)
+	default:
+		return proxywasm.RemoveHttpResponseTrailer(name)
 	}
-	return proxywasm.RemoveHttpResponseHeader(name)
 }
 
 func (stream) Body(side filter.Side, limit int) ([]byte, error) {
