@@ -30,6 +30,7 @@ const (
 	BodyTooLarge    Reason = "body_too_large"
 	Malformed       Reason = "malformed"
 	InvalidRequest  Reason = "invalid_request"
+	InvalidParams   Reason = "invalid_params"
 	BatchRefused    Reason = "batch_refused"
 	HeaderMismatch  Reason = "header_mismatch"
 	Revision        Reason = "unsupported_revision"
@@ -65,6 +66,7 @@ const (
 	rpcParse          = -32700
 	rpcInvalidRequest = -32600
 	rpcUnknownMethod  = -32601
+	rpcInvalidParams  = -32602
 	rpcHeaderMismatch = -32020
 	rpcRevision       = -32022
 )
@@ -90,6 +92,7 @@ var refusals = map[Reason]Refusal{
 	BodyTooLarge:    {413, 41300, "The body is too large."},
 	Malformed:       {400, rpcParse, "The body is not one strict JSON value."},
 	InvalidRequest:  {400, rpcInvalidRequest, "The body is not a valid MCP message."},
+	InvalidParams:   {400, rpcInvalidParams, "The parameters of the method are missing or wrong."},
 	BatchRefused:    {400, rpcInvalidRequest, "Batches are not accepted."},
 	HeaderMismatch:  {400, rpcHeaderMismatch, "An MCP header is missing or differs from the body."},
 	Revision:        {400, rpcRevision, "The protocol revision is not supported here."},
