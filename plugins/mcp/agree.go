@@ -1,0 +1,107 @@
+package mcp
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"keyward/policies"
+	"keyward/policies/engine"
+)
+
+// agreeMethod holds Mcp-Method against the body. The header is required from
+// 2026-07-28 on; before, one that is there must agree all the same, as an
+// upstream could believe it.
+func (m *Message) agreeMethod(h *Headers) *Fault {
+	if h.has&hasMethod == 0 {
+		if m.Revision.stateless() {
+			return refused(policies.HeaderMismatch, "Mcp-Method is missing")
+		}
+		return nil
+	}
+	if h.Method != m.Method {
+		return refused(policies.HeaderMismatch, "Mcp-Method differs from method")
+	}
+	return nil
+}
+
+// agreeName holds Mcp-Name and Mcp-Param-* against the body, by the same rule.
+func (m *Message) agreeName(h *Headers) *Fault {
+	switch {
+	case h.has&hasName != 0:
+		if name, ok := decodeValue(h.Name); !ok || m.Name == "" || name != m.Name {
+			return refused(policies.HeaderMismatch, "Mcp-Name differs from what the body names")
+		}
+	case m.Class == ByName && m.Revision.stateless():
+		return refused(policies.HeaderMismatch, "Mcp-Name is missing")
+	}
+	for _, p := range h.Params {
+		if value, ok := decodeValue(p[1]); !ok || !agreeParam(p[0], value, m.Arguments) {
+			return refused(policies.HeaderMismatch, "Mcp-Param differs from the arguments")
+		}
+	}
+	return nil
+}
+
+// Sentinels around a header value that had to be encoded; Streamable HTTP,
+// value encoding.
+const (
+	sentinelStart = "=?base64?"
+	sentinelEnd   = "?="
+)
+
+// decodeValue undoes the encoding of a header value.
+func decodeValue(s string) (string, bool) {
+	inner, ok := strings.CutPrefix(s, sentinelStart)
+	if !ok {
+		return s, true
+	}
+	if inner, ok = strings.CutSuffix(inner, sentinelEnd); !ok {
+		return s, true
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(inner)
+	return string(b), err == nil
+}
+
+// agreeParam reports whether an Mcp-Param header repeats an argument. Which one
+// it is bound to stands in the tool's schema, which is not known here: it is the
+// one of the same name, if there is one, else it must be some argument. No value
+// that the policy did not see gets past it.
+func agreeParam(name, value string, args engine.Value) bool {
+	named := false
+	for arg, v := range args.Members() {
+		if strings.EqualFold(arg, name) {
+			if !repeats(value, v) {
+				return false
+			}
+			named = true
+		}
+	}
+	return named || anyRepeats(value, args)
+}
+
+func anyRepeats(value string, v engine.Value) bool {
+	for _, member := range v.Members() {
+		if repeats(value, member) || anyRepeats(value, member) {
+			return true
+		}
+	}
+	return false
+}
+
+// repeats reports whether a header's value is the text of v: a string, a boolean
+// or a number.
+func repeats(value string, v engine.Value) bool {
+	switch v.Kind() {
+	case engine.KindString:
+		s, _ := v.Str()
+		return s == value
+	case engine.KindBool:
+		b, _ := v.Bool()
+		return b && value == "true" || !b && value == "false"
+	case engine.KindNumber:
+		n, err := engine.Number(value)
+		return err == nil && n.Equal(v)
+	default:
+		return false
+	}
+}

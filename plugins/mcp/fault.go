@@ -1,0 +1,110 @@
+package mcp
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"keyward/plugins/filter"
+	"keyward/policies"
+)
+
+// A Fault is why a request is refused, with what the refusal must tell.
+type Fault struct {
+	Reason   policies.Reason
+	ID       []byte   // JSON of the request's ID; nil when there is none or it could not be read safely
+	Revision Revision // "" until the request's revision is known
+	Detail   string   // for the log: our own words, nothing of the request
+
+	Supported []Revision // with policies.Revision: what the target takes
+	Requested string     // with policies.Revision: what was asked for
+	Allow     string     // with policies.MethodForbidden: the Allow header
+}
+
+// refused is a fault with the reader's own words for the log.
+func refused(reason policies.Reason, detail string) *Fault {
+	return &Fault{Reason: reason, Detail: detail}
+}
+
+// Refuse returns a fault for a message that was read and then denied.
+func (m *Message) Refuse(reason policies.Reason) *Fault {
+	return &Fault{Reason: reason, ID: m.ID, Revision: m.Revision}
+}
+
+// Reply is what the client gets: a JSON-RPC error with the request's ID. The
+// decision may be empty where nothing was decided.
+func (f *Fault) Reply(decision string) filter.Reply {
+	r := f.Reason.Refusal()
+	headers := [][2]string{{"content-type", "application/json"}, {"cache-control", "no-store"}}
+	if f.Allow != "" {
+		headers = append(headers, [2]string{"allow", f.Allow})
+	}
+	return filter.Reply{
+		Status:  f.Status(),
+		Headers: headers,
+		Body:    AppendError(make([]byte, 0, 256), f.ID, r, f.Reason, decision, f.extra()),
+		Detail:  "keyward_" + string(f.Reason),
+	}
+}
+
+// Status is the HTTP status of the refusal. Only a request can be answered by a
+// JSON-RPC error within a 200, and only where the clients of its revision need
+// it; docs/denials.md says what they do with either.
+func (f *Fault) Status() int {
+	if f.ID == nil || f.Revision == "" || f.Revision.stateless() {
+		return f.Reason.Refusal().Status
+	}
+	switch f.Reason {
+	case policies.NotGranted, policies.DeniedByRule, policies.AskFirst, policies.UnknownMethod:
+		return 200
+	}
+	return f.Reason.Refusal().Status
+}
+
+// extra are the members of the error's data that only this fault has:
+// UnsupportedProtocolVersionError names the revisions to try.
+func (f *Fault) extra() []byte {
+	if f.Reason != policies.Revision {
+		return nil
+	}
+	b := append([]byte(nil), `"supported":[`...)
+	for i, r := range f.Supported {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = quote(b, string(r))
+	}
+	b = append(b, `],"requested":`...)
+	return quote(b, f.Requested)
+}
+
+// AppendError appends a JSON-RPC error response; JSON-RPC 2.0 section 5.1. A
+// nil id becomes null. extra holds further members of data, as JSON without
+// braces.
+func AppendError(b, id []byte, r policies.Refusal, reason policies.Reason, decision string, extra []byte) []byte {
+	b = append(b, `{"jsonrpc":"2.0","id":`...)
+	if id == nil {
+		b = append(b, "null"...)
+	}
+	b = append(b, id...)
+	b = append(b, `,"error":{"code":`...)
+	b = strconv.AppendInt(b, int64(r.RPCCode), 10)
+	b = append(b, `,"message":`...)
+	b = quote(b, r.Title)
+	b = append(b, `,"data":{"reason":`...)
+	b = quote(b, string(reason))
+	if decision != "" {
+		b = append(b, `,"decision":`...)
+		b = quote(b, decision)
+	}
+	if len(extra) > 0 {
+		b = append(append(b, ','), extra...)
+	}
+	return append(b, "}}}"...)
+}
+
+// quote appends a JSON string. Invalid UTF-8 in s becomes U+FFFD.
+func quote(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
+}
