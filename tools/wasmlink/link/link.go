@@ -1,0 +1,69 @@
+package link
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// The ABI versions. The SDK exports the first; every host takes the first
+// export that it knows, and Envoy does not know the first one.
+const (
+	higressABI = "proxy_abi_version_0_2_100"
+	envoyABI   = "proxy_abi_version_0_2_1"
+)
+
+// Link returns wasm with Envoy's ABI version exported behind Higress' own, for
+// the same function, and without custom sections, which hold nothing that a
+// gateway uses. Code and all else keep their bytes; linking twice changes
+// nothing.
+//
+// It fails when the result would not be loaded by both hosts; see [Interface.Check].
+func Link(wasm []byte) ([]byte, error) {
+	m, err := parse(wasm)
+	if err != nil {
+		return nil, err
+	}
+	higress, envoy := m.export(higressABI), m.export(envoyABI)
+	switch {
+	case higress < 0:
+		return nil, fmt.Errorf("no export %s: the module was not built with the proxy-wasm SDK of Higress", higressABI)
+	case m.exports[higress].kind != functionKind:
+		return nil, fmt.Errorf("export %s is no function", higressABI)
+	case envoy >= 0 && (envoy < higress || m.exports[envoy] != (exportEntry{envoyABI, functionKind, m.exports[higress].index})):
+		return nil, fmt.Errorf("export %s must stand behind %s and be the same function: Higress would take it and send a request on whose headers are held", envoyABI, higressABI)
+	}
+	for _, e := range m.exports {
+		if strings.HasPrefix(e.name, "proxy_abi_version_") && e.name != higressABI && e.name != envoyABI {
+			return nil, fmt.Errorf("export %s: a host might take this ABI version instead", e.name)
+		}
+	}
+	if err := m.face().Check(); err != nil {
+		return nil, err
+	}
+	out := bytes.Clone(header)
+	for _, s := range m.sections {
+		switch {
+		case s.id == customSection:
+		case s.id == exportSection && envoy < 0:
+			out = m.appendExports(out, m.exports[higress].index)
+		default:
+			out = append(out, s.raw...)
+		}
+	}
+	return out, nil
+}
+
+// appendExports writes the export section with Envoy's ABI version as its last
+// entry.
+func (m *module) appendExports(out []byte, index uint32) []byte {
+	body := appendU32(nil, uint32(len(m.exports)+1))
+	body = append(body, m.entries...)
+	body = appendU32(body, uint32(len(envoyABI)))
+	body = append(body, envoyABI...)
+	body = append(body, functionKind)
+	body = appendU32(body, index)
+	out = append(out, exportSection)
+	out = appendU32(out, uint32(len(body)))
+	return append(out, body...)
+}
