@@ -4,7 +4,8 @@
 //
 // It knows the streamable HTTP transport of revisions 2025-06-18, 2025-11-25
 // and 2026-07-28. A request goes through it in this order: [ReadHeaders] and
-// [CheckHeaders] when the headers are there, [Read] when the whole body is.
+// [CheckHeaders] when the headers are there, [Read] when the whole body is. The
+// answer to a list goes through [FilterList] or [SSEFilter].
 //
 // It does no I/O, keeps nothing between calls and runs natively and in wasm.
 //

@@ -14,6 +14,8 @@ var (
 		"name", "arguments", "_meta", "uri", "cursor", "ref", "taskId", "task", "inputResponses",
 		"requestState", "protocolVersion", "capabilities", "clientInfo",
 	}
+	listMembers = []string{"tools", "nextCursor", "ttlMs", "cacheScope", "resultType", "_meta"}
+	toolMembers = []string{"name", "title", "description", "inputSchema", "outputSchema", "annotations", "_meta"}
 	metaMembers = []string{metaRevision, metaPrefix + "clientInfo", metaPrefix + "clientCapabilities", "progressToken"}
 )
 
