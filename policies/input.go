@@ -37,7 +37,8 @@ type Target struct {
 }
 
 // A Grant lets a consumer use a target. Lists name things byte for byte; the
-// single entry "*" stands for all of them, and an absent list for none.
+// single entry "*" stands for all of them, and an absent list for none. Values
+// of Arguments are nil, bool, string, [Number], []any or map[string]any.
 type Grant struct {
 	ID        string                      `json:"id" jsonschema:"stable name of the grant"`
 	Tools     []string                    `json:"tools,omitempty" jsonschema:"MCP tools that may be called"`

@@ -40,8 +40,8 @@ type Target struct {
 	ID       string            `json:"id"`
 	Kind     policies.Kind     `json:"kind"`
 	Labels   map[string]string `json:"labels,omitempty"`
-	Match    []Match           `json:"match"`              // any one of them; at least one
-	Upstream Upstream          `json:"upstream,omitempty"` // where its credential may go
+	Match    []Match           `json:"match"`             // any one of them; at least one
+	Upstream Upstream          `json:"upstream,omitzero"` // where its credential may go
 	// Credential is the ID of the credential of every consumer that has none of
 	// its own for this target. Empty: nothing is injected.
 	Credential string  `json:"credential,omitempty"`
@@ -49,9 +49,10 @@ type Target struct {
 	MCP        *MCP    `json:"mcp,omitempty"`    // nil for kind mcp: defaults
 }
 
-// A Match is a way to reach a target. All fields that are set must hold. A
-// match with a route beats one without; then the longer path wins. Two targets
-// with an equal match are refused at load.
+// A Match is a way to reach a target. All fields that are set must hold, and at
+// least one must be set. A match with a route beats one without; then the longer
+// path wins; then a match with a host beats one without. Two equal matches are
+// refused at load.
 type Match struct {
 	Route string `json:"route,omitempty"` // the gateway's route name
 	Host  string `json:"host,omitempty"`  // lower case, without port
@@ -129,10 +130,16 @@ type Grant struct {
 
 // A Credential is the real key of a target, sealed to the gateway. Several
 // sealings of one version serve several gateway keys.
+//
+// ID, Version and Upstream are sealed in with the key: whoever changes one of
+// them, or moves a ciphertext to another credential, makes it unusable. So the
+// key goes where it was enrolled for and nowhere else, even if a target says
+// otherwise.
 type Credential struct {
-	ID      string   `json:"id"`
-	Version uint64   `json:"version"`
-	Sealed  []Sealed `json:"sealed"`
+	ID       string   `json:"id"`
+	Version  uint64   `json:"version"`
+	Upstream Upstream `json:"upstream,omitzero"` // where it may go, beside its target's
+	Sealed   []Sealed `json:"sealed"`
 }
 
 // A Sealed is an HPKE ciphertext (RFC 9180, base mode); see plugins/seal.
