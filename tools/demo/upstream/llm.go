@@ -52,8 +52,10 @@ func chat(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, map[string]any{
 		"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": Model,
-		"choices": []any{map[string]any{"index": 0, "finish_reason": "stop",
-			"message": map[string]any{"role": "assistant", "content": answer}}},
+		"choices": []any{map[string]any{
+			"index": 0, "finish_reason": "stop",
+			"message": map[string]any{"role": "assistant", "content": answer},
+		}},
 		"usage": map[string]any{"prompt_tokens": len(said), "completion_tokens": len(answer), "total_tokens": len(said) + len(answer)},
 	})
 }
