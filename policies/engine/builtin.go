@@ -1,0 +1,89 @@
+package engine
+
+// A builtin is a function that every policy can call. It gets as many operands
+// as it has arity, each of them defined, and returns undefined where it has no
+// result. It charges the VM for work that grows with its operands.
+type builtin struct {
+	name  string
+	arity int
+	call  func(vm *VM, args []Value) (Value, error)
+}
+
+// tables lists the builtins, a file for each group.
+var tables = [...][]builtin{
+	comparisonBuiltins,
+}
+
+var builtins = func() map[string]builtin {
+	all := map[string]builtin{}
+	for _, t := range tables {
+		for _, b := range t {
+			all[b.name] = b
+		}
+	}
+	return all
+}()
+
+// Builtins returns names and arities of all that programs may call.
+func Builtins() map[string]int {
+	names := make(map[string]int, len(builtins))
+	for name, b := range builtins {
+		names[name] = b.arity
+	}
+	return names
+}
+
+// A failure is the error of a builtin. Unless strict, it only makes the
+// expression undefined.
+type failure struct {
+	code    ErrorCode
+	message string
+}
+
+func (f failure) Error() string { return f.message }
+
+// wrongType is the failure of a builtin whose operand is of a kind it does not
+// take.
+func wrongType(name string, operand int, want string) error {
+	return failure{ErrType, name + ": operand " + string(rune('0'+operand)) + " must be " + want}
+}
+
+// failing is the failure of a builtin for any other reason.
+func failing(name, message string) error { return failure{ErrBuiltin, name + ": " + message} }
+
+// conflict is an error that ends the evaluation, strict or not.
+func conflict(message string) error { return &Error{Code: ErrConflict, Message: message} }
+
+// errLimits ends an evaluation: the VM finds out which limit it was.
+var errLimits = &Error{}
+
+func (vm *VM) builtin(regs []Value, in *Instr) (Value, error) {
+	b := &vm.prog.builtins[in.B]
+	args := vm.args[:0]
+	for _, x := range vm.prog.image.Operands[in.C : in.C+int32(b.arity)] {
+		v := vm.val(regs, x)
+		if v.IsUndefined() {
+			return Value{}, nil
+		}
+		args = append(args, v)
+	}
+	vm.args = args
+	return b.call(vm, args)
+}
+
+// failed turns the error of a builtin into what becomes of the evaluation.
+func (vm *VM) failed(err error, pc int32) (Value, error) {
+	if e := vm.overdrawn(pc); e != nil {
+		return Value{}, e
+	}
+	switch e := err.(type) {
+	case failure:
+		if !vm.strict {
+			return Value{}, nil
+		}
+		return Value{}, vm.stop(pc, e.code, e.message)
+	case *Error:
+		return Value{}, vm.stop(pc, e.Code, e.Message)
+	}
+	return Value{}, vm.stop(pc, ErrBuiltin, err.Error())
+}
