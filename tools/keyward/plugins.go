@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -113,14 +112,10 @@ func manifest(dir, snapshotFile string, opt publish.Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !json.Valid(snap) {
-		return nil, fmt.Errorf("%s: not a JSON document", snapshotFile)
-	}
-	config := append(append([]byte(`{"snapshot":`), bytes.TrimSpace(snap)...), '}')
-	if _, err := snapshot.FromConfig(config); err != nil {
+	if _, err := snapshot.Load(snap); err != nil {
 		return nil, fmt.Errorf("%s: %w", snapshotFile, err)
 	}
-	opt.Config = config
+	opt.Config = append(append([]byte(`{"snapshot":`), snap...), '}')
 	resources, err := publish.WasmPlugins(opt, binaries)
 	if err != nil {
 		return nil, err

@@ -55,9 +55,11 @@ func writeFile(t *testing.T, name string, b []byte) string {
 	return name
 }
 
+const wholeSnapshot = `{"format":"keyward.snapshot/1","epoch":"e","generation":1}`
+
 func TestPlugins(t *testing.T) {
 	dir := builtPlugins(t)
-	snapshot := writeFile(t, filepath.Join(dir, "snapshot.json"), []byte(`{"format":"keyward.snapshot/1"}`+"\n"))
+	snapshot := writeFile(t, filepath.Join(dir, "snapshot.json"), []byte(wholeSnapshot))
 
 	t.Run("list says where each plugin stands", func(t *testing.T) {
 		out, err := keyward("plugins", "list", "--dir", dir)
@@ -119,8 +121,8 @@ func TestPlugins(t *testing.T) {
 
 func TestPluginsRefuse(t *testing.T) {
 	dir := builtPlugins(t)
-	good := writeFile(t, filepath.Join(dir, "good.json"), []byte(`{}`))
-	bad := writeFile(t, filepath.Join(dir, "bad.json"), []byte(`{},"x":{}`))
+	good := writeFile(t, filepath.Join(dir, "good.json"), []byte(wholeSnapshot))
+	bad := writeFile(t, filepath.Join(dir, "bad.json"), []byte(wholeSnapshot+`,"x":{}`))
 	unlinked := t.TempDir()
 	raw, err := os.ReadFile(filepath.Join(dir, "raw.wasm"))
 	if err != nil {
@@ -136,7 +138,7 @@ func TestPluginsRefuse(t *testing.T) {
 		{"a plugin that was not linked", "not linked", []string{"list", "--dir", unlinked}},
 		{"a manifest without snapshot", "snapshot", []string{"manifest", "--dir", dir, "--url-base", "http://h.test"}},
 		{"a manifest without URL", "url-base", []string{"manifest", "--dir", dir, "--snapshot", good}},
-		{"a snapshot that breaks out of its place", "not a JSON document", []string{"manifest", "--dir", dir, "--url-base", "http://h.test", "--snapshot", bad}},
+		{"a snapshot that breaks out of its place", "bad.json: line 1, column ", []string{"manifest", "--dir", dir, "--url-base", "http://h.test", "--snapshot", bad}},
 		{"an unknown plugin", `no plugin is called "x"`, []string{"image", "--dir", dir, "--out", filepath.Join(dir, "o"), "--plugin", "x"}},
 		{"a folder in use", "not empty", []string{"image", "--dir", dir, "--out", dir}},
 	}

@@ -1,0 +1,72 @@
+package compile
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/tester"
+)
+
+// shipped are the Rego files that Keyward ships, tests among them, by path.
+func shipped(t *testing.T) map[string]string {
+	t.Helper()
+	const root = "../.."
+	names := []string{filepath.Join(root, "policy.rego"), filepath.Join(root, "policy_test.rego")}
+	err := filepath.WalkDir(filepath.Join(root, "policies/library"), func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".rego") {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[strings.TrimPrefix(filepath.ToSlash(name), root+"/")] = string(b)
+	}
+	return texts
+}
+
+// TestShippedPolicies runs the Rego tests as `opa test` does.
+func TestShippedPolicies(t *testing.T) {
+	modules := map[string]*ast.Module{}
+	for name, text := range shipped(t) {
+		m, err := ast.ParseModuleWithOpts(name, text, ast.ParserOptions{RegoVersion: ast.RegoV1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		modules[name] = m
+	}
+	store := inmem.New()
+	txn, err := store.NewTransaction(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Abort(t.Context(), txn)
+	results, err := tester.NewRunner().SetStore(store).SetModules(modules).RunTests(t.Context(), txn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for r := range results {
+		ran++
+		t.Run(r.Location.File+"/"+r.Name, func(t *testing.T) {
+			if !r.Pass() {
+				t.Errorf("%s: %v: %v", r.Location, r, r.Error)
+			}
+		})
+	}
+	if ran < 100 {
+		t.Errorf("%d tests ran: some were not found", ran)
+	}
+}
