@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"keyward/plugins/filter"
+	"keyward/plugins/refusal"
 	"keyward/policies"
 )
 
@@ -26,37 +27,55 @@ func refused(reason policies.Reason, detail string) *Fault {
 	return &Fault{Reason: reason, Detail: detail}
 }
 
-// Refuse returns a fault for a message that was read and then denied.
+// Refuse returns a fault for a message that was read and then denied. A stream
+// or an end that is not permitted looks like one that is not offered, which is
+// what clients expect of a server without it.
 func (m *Message) Refuse(reason policies.Reason) *Fault {
-	return &Fault{Reason: reason, ID: m.ID, Revision: m.Revision}
+	f := &Fault{Reason: reason, ID: m.ID, Revision: m.Revision}
+	if permission(reason) && (m.Kind == policies.MCPStream || m.Kind == policies.MCPEnd) {
+		f.Allow = "POST"
+	}
+	return f
+}
+
+// permission reports whether reason is about this one request, which another of
+// the same client need not share.
+func permission(reason policies.Reason) bool {
+	return reason == policies.NotGranted || reason == policies.DeniedByRule || reason == policies.AskFirst
 }
 
 // Reply is what the client gets: a JSON-RPC error with the request's ID. The
 // decision may be empty where nothing was decided.
 func (f *Fault) Reply(decision string) filter.Reply {
 	r := f.Reason.Refusal()
+	status := f.Status()
 	headers := [][2]string{{"content-type", "application/json"}, {"cache-control", "no-store"}}
-	if f.Allow != "" {
+	if status == 405 {
 		headers = append(headers, [2]string{"allow", f.Allow})
 	}
+	if status == 401 {
+		headers = append(headers, [2]string{"www-authenticate", refusal.Bearer(f.Reason)})
+	}
 	return filter.Reply{
-		Status:  f.Status(),
+		Status:  status,
 		Headers: headers,
 		Body:    AppendError(make([]byte, 0, 256), f.ID, r, f.Reason, decision, f.extra()),
-		Detail:  "keyward_" + string(f.Reason),
+		Detail:  refusal.Detail(f.Reason),
 	}
 }
 
-// Status is the HTTP status of the refusal. Only a request can be answered by a
-// JSON-RPC error within a 200, and only where the clients of its revision need
-// it; docs/denials.md says what they do with either.
+// Status is the HTTP status of the refusal. A denied request is answered with
+// 200, as the JSON-RPC error that it is: this alone reaches the user of every
+// client. docs/denials.md says what clients do with the other statuses.
 func (f *Fault) Status() int {
-	if f.ID == nil || f.Revision == "" || f.Revision.stateless() {
-		return f.Reason.Refusal().Status
-	}
-	switch f.Reason {
-	case policies.NotGranted, policies.DeniedByRule, policies.AskFirst, policies.UnknownMethod:
+	switch {
+	case f.Allow != "":
+		return 405
+	case f.ID == nil:
+	case permission(f.Reason):
 		return 200
+	case f.Reason == policies.UnknownMethod && !f.Revision.stateless():
+		return 200 // in a session, 404 says that the session is gone
 	}
 	return f.Reason.Refusal().Status
 }

@@ -50,12 +50,13 @@ func TestStatus(t *testing.T) {
 		want  int
 	}{
 		{"a denied call in a session", Fault{Reason: policies.NotGranted, ID: id, Revision: R20251125}, 200},
-		{"a denied call without sessions", Fault{Reason: policies.NotGranted, ID: id, Revision: R20260728}, 403},
+		{"a denied call without sessions", Fault{Reason: policies.NotGranted, ID: id, Revision: R20260728}, 200},
 		{"a denied notification in a session", Fault{Reason: policies.NotGranted, Revision: R20251125}, 403},
 		{"an unknown method in a session", Fault{Reason: policies.UnknownMethod, ID: id, Revision: R20250618}, 200},
 		{"an unknown method without sessions", Fault{Reason: policies.UnknownMethod, ID: id, Revision: R20260728}, 404},
 		{"a malformed body", Fault{Reason: policies.Malformed}, 400},
 		{"a header mismatch", Fault{Reason: policies.HeaderMismatch, ID: id, Revision: R20260728}, 400},
+		{"a revoked token", Fault{Reason: policies.TokenRevoked, ID: id}, 401},
 		{"a call that could not be decided", Fault{Reason: policies.PolicyFailed, ID: id, Revision: R20251125}, 503},
 	}
 	for _, tt := range tests {
@@ -64,5 +65,24 @@ func TestStatus(t *testing.T) {
 				t.Errorf("Status() = %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestDeniedStreamLooksNotOffered(t *testing.T) {
+	for _, kind := range []policies.MCPKind{policies.MCPStream, policies.MCPEnd} {
+		m := Message{Revision: R20251125, Kind: kind}
+		if f := m.Refuse(policies.NotGranted); f.Status() != 405 || f.Allow != "POST" {
+			t.Errorf("%s not granted: %d, Allow %q", kind, f.Status(), f.Allow)
+		}
+		if f := m.Refuse(policies.PolicyFailed); f.Status() != 503 {
+			t.Errorf("%s not decided: %d", kind, f.Status())
+		}
+	}
+}
+
+func TestUnauthenticatedReplyAsksForAToken(t *testing.T) {
+	got := (&Fault{Reason: policies.TokenExpired, ID: []byte("1")}).Reply("")
+	if want := [2]string{"www-authenticate", `Bearer realm="keyward", error="invalid_token"`}; got.Status != 401 || got.Headers[len(got.Headers)-1] != want {
+		t.Errorf("reply = %+v", got)
 	}
 }

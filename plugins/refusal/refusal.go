@@ -47,15 +47,20 @@ func challenge(style Style, status int, reason policies.Reason) [][2]string {
 	if status != 401 {
 		return nil
 	}
-	bearer := `Bearer realm="keyward"`
-	if reason != policies.TokenMissing {
-		bearer += `, error="invalid_token"`
-	}
-	h := [][2]string{{"www-authenticate", bearer}}
+	h := [][2]string{{"www-authenticate", Bearer(reason)}}
 	if style == Problem {
 		h = append(h, [2]string{"www-authenticate", `Basic realm="keyward", charset="UTF-8"`})
 	}
 	return h
+}
+
+// Bearer is the WWW-Authenticate header that asks for a consumer token.
+func Bearer(reason policies.Reason) string {
+	const bearer = `Bearer realm="keyward"`
+	if reason == policies.TokenMissing {
+		return bearer
+	}
+	return bearer + `, error="invalid_token"`
 }
 
 func problem(f policies.Refusal, reason policies.Reason, decision string) []byte {
