@@ -3,10 +3,13 @@
 # description: |
 #   Tells whether a call is of a tool that somebody must approve first:
 #
-#     ask if approval.needed({"github": {"merge_pull_request", "delete_file"}})
+#     ask if {
+#       allow
+#       approval.needed({"github": {"merge_pull_request", "delete_file"}})
+#     }
 #
-#   `ask` holds a call back that `allow` would let through; it never allows one.
-#   Listing is not calling: such tools stay visible.
+#   The first line keeps a consumer from bothering anybody about a call that it
+#   has no grant for. Listing is not calling: such tools stay visible.
 package keyward.library.approval
 
 # METADATA
