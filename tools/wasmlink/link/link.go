@@ -24,6 +24,23 @@ func Link(wasm []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.face().Check(); err != nil {
+		return nil, err
+	}
+	return m.link()
+}
+
+// Export is [Link] for a module that need not be fit for both hosts: whether
+// a host offers what it imports shows only when it is loaded.
+func Export(wasm []byte) ([]byte, error) {
+	m, err := parse(wasm)
+	if err != nil {
+		return nil, err
+	}
+	return m.link()
+}
+
+func (m *module) link() ([]byte, error) {
 	higress, envoy := m.export(higressABI), m.export(envoyABI)
 	switch {
 	case higress < 0:
@@ -37,9 +54,6 @@ func Link(wasm []byte) ([]byte, error) {
 		if strings.HasPrefix(e.name, "proxy_abi_version_") && e.name != higressABI && e.name != envoyABI {
 			return nil, fmt.Errorf("export %s: a host might take this ABI version instead", e.name)
 		}
-	}
-	if err := m.face().Check(); err != nil {
-		return nil, err
 	}
 	out := bytes.Clone(header)
 	for _, s := range m.sections {

@@ -242,3 +242,18 @@ func FuzzLink(f *testing.F) {
 		}
 	})
 }
+
+func TestExportDoesNotAskWhatHostsOffer(t *testing.T) {
+	wasm := spec{imports: []string{"wasi_snapshot_preview1.path_open"}}.encode()
+	out, err := Export(wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := parse(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.export(envoyABI) != len(m.exports)-1 {
+		t.Errorf("exports = %v, want %s last", m.exports, envoyABI)
+	}
+}
