@@ -25,7 +25,7 @@ const (
 
 // Files are what the bench runs: paths.
 type files struct {
-	envoy                                     string
+	envoy                                      string
 	floor, gate, keySwap, transformer, topdown string
 }
 

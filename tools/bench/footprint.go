@@ -11,10 +11,10 @@ import (
 
 // A footprint is what a plugin costs before and beside any request.
 type footprint struct {
-	name      string
-	bytes     int           // of the wasm file
-	compile   time.Duration // wazero's compiler, no cache
-	vmBytes   int64         // resident memory that one more VM of it adds to an Envoy, after load
+	name    string
+	bytes   int           // of the wasm file
+	compile time.Duration // wazero's compiler, no cache
+	vmBytes int64         // resident memory that one more VM of it adds to an Envoy, after load
 }
 
 // footprints measures every plugin of the rows once, each in the row that shows
@@ -93,7 +93,7 @@ func (b *bencher) compiled(ctx context.Context, p *plugin) (footprint, error) {
 	}
 	times := make([]time.Duration, b.compiles)
 	for i := range times {
-		if times[i], err = compile(ctx, wasm); err != nil {
+		if times[i], err = compileTime(ctx, wasm); err != nil {
 			return footprint{}, err
 		}
 	}
@@ -101,7 +101,7 @@ func (b *bencher) compiled(ctx context.Context, p *plugin) (footprint, error) {
 	return footprint{name: p.name, bytes: len(wasm), compile: median(times, mean)}, nil
 }
 
-func compile(ctx context.Context, wasm []byte) (time.Duration, error) {
+func compileTime(ctx context.Context, wasm []byte) (time.Duration, error) {
 	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler())
 	defer runtime.Close(ctx)
 	start := time.Now()

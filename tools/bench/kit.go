@@ -2,12 +2,18 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 
+	"keyward/plugins/seal"
+	"keyward/plugins/snapshot"
 	"keyward/plugins/token"
+	"keyward/plugins/verdict"
+	"keyward/policies"
+	"keyward/policies/compile"
 )
 
 // Names that the configuration of Envoy and of the plugins share.
@@ -18,6 +24,8 @@ const (
 	mcpPath     = "/mcp"
 	llmTarget   = "llm"
 	llmPath     = "/v1/chat/completions"
+	consumerID  = "worker-asking"
+	policyFile  = "policy.rego"
 	gatewayKeys = "KEYWARD_GATEWAY_KEYS"
 )
 
@@ -35,29 +43,128 @@ type kit struct {
 	env     []string
 }
 
+// newKit makes fresh secrets and a snapshot around them.
 func newKit() (*kit, error) {
-	t, err := token.New(rand.Reader)
+	k := &kit{key: "sk-" + rand.Text(), answer: padded(answerBody)}
+	var err error
+	if k.token, err = token.New(rand.Reader); err != nil {
+		return nil, err
+	}
+	rego, err := os.ReadFile(policyFile)
 	if err != nil {
 		return nil, err
 	}
-	k := &kit{token: t, key: "sk-" + rand.Text(), answer: padded(answerBody)}
-	policy, err := os.ReadFile("policy.rego")
+	s, err := k.snapshot(string(rego))
 	if err != nil {
 		return nil, err
 	}
-	topdown, err := json.Marshal(map[string]any{"policy": string(policy), "input": map[string]any{
-		"kind":     "mcp",
-		"consumer": map[string]any{"id": "worker-1", "kind": "worker", "labels": map[string]string{"team": "payments"}},
-		"target":   map[string]any{"id": mcpTarget, "kind": "mcp", "labels": map[string]string{}},
-		"grants": []any{
-			map[string]any{"id": "g1", "tools": []string{"issue_search"}},
-		},
+	k.config = `{"snapshot":` + string(snapshot.Encode(s)) + `}`
+	k.verdict = verdict.Property + "=" + string(verdict.Verdict{
+		Consumer: consumerID, Target: mcpTarget, Credential: s.Credentials[0].ID,
+		Generation: s.Generation, Decision: "01JDXN3Z5T0000000000000000",
+	}.Encode())
+	topdown, err := json.Marshal(map[string]any{"policy": string(rego), "input": policies.Input{
+		Kind:     policies.KindMCP,
+		Consumer: policies.Consumer{ID: consumerID, Kind: "worker", Labels: s.Consumers[0].Labels},
+		Target:   policies.Target{ID: mcpTarget, Kind: policies.KindMCP, Labels: s.Targets[0].Labels},
+		Grants:   grants(mcpTarget),
 	}})
 	if err != nil {
 		return nil, err
 	}
 	k.topdown = string(topdown)
 	return k, nil
+}
+
+// snapshot has the consumer that asks among others, and the two targets. It
+// puts the gateway's private key into the kit's environment.
+func (k *kit) snapshot(rego string) (*snapshot.Snapshot, error) {
+	program, err := compile.Compile(compile.Source{Modules: map[string]string{policyFile: rego}}, compile.Options{Entrypoints: compile.DefaultEntrypoints})
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := seal.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	private, err := gateway.Reveal()
+	if err != nil {
+		return nil, err
+	}
+	k.env = []string{gatewayKeys + "=" + private}
+	secret, err := seal.NewSecret([]byte(k.key))
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot.Snapshot{
+		Format: snapshot.Format, Epoch: "bench", Generation: 7,
+		Policy: &snapshot.Policy{Version: program.Version, Program: program.Program},
+		Targets: []snapshot.Target{
+			target(mcpTarget, policies.KindMCP),
+			target(llmTarget, policies.KindLLM),
+		},
+		Consumers: consumers(k.token),
+	}
+	for _, t := range s.Targets {
+		c := snapshot.Credential{ID: t.Credential, Version: 1, Upstream: t.Upstream}
+		sealed, err := seal.Seal(gateway.Public(), secret, seal.For(&c))
+		if err != nil {
+			return nil, err
+		}
+		c.Sealed = []snapshot.Sealed{sealed}
+		s.Credentials = append(s.Credentials, c)
+	}
+	return s, nil
+}
+
+func target(id string, kind policies.Kind) snapshot.Target {
+	return snapshot.Target{
+		ID: id, Kind: kind, Labels: map[string]string{"owner": "platform"},
+		Match:      []snapshot.Match{{Route: id}},
+		Upstream:   snapshot.Upstream{Clusters: []string{cluster}, Hosts: []string{authority}},
+		Credential: id + "-key",
+		Inject:     &snapshot.Inject{Form: snapshot.Bearer},
+	}
+}
+
+// consumers are the one that asks and some that do not.
+func consumers(bearer string) []snapshot.Consumer {
+	const others = 20
+	digest := token.Digest(bearer)
+	all := make([]snapshot.Consumer, 0, 1+others)
+	for i := range 1 + others {
+		c := snapshot.Consumer{
+			ID: consumerID, Kind: "worker", State: snapshot.Active, Labels: map[string]string{"team": "payments"},
+			Tokens: []snapshot.Token{{ID: "t1", SHA256: hex.EncodeToString(digest[:])}},
+		}
+		if i > 0 {
+			c.ID = fmt.Sprintf("worker-%d", i)
+			other := token.Digest(c.ID)
+			c.Tokens[0].SHA256 = hex.EncodeToString(other[:])
+		}
+		for _, t := range []string{mcpTarget, llmTarget} {
+			for _, g := range grants(t) {
+				c.Grants = append(c.Grants, snapshot.Grant{Target: t, Grant: g})
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// grants are a consumer's grants on a target. The call that is measured is
+// allowed by the second one, and only with this owner.
+func grants(target string) []policies.Grant {
+	if target == llmTarget {
+		return []policies.Grant{{ID: "chat", Methods: []string{"POST"}, Paths: []string{llmPath}}}
+	}
+	return []policies.Grant{
+		{ID: "read", Tools: []string{"issue_get", "issue_list", "comment_list"}},
+		{
+			ID: "search", Tools: []string{"issue_search", "code_search"},
+			Arguments: map[string]map[string][]any{"issue_search": {"owner": {"acme", "acme-labs"}}},
+		},
+	}
 }
 
 // mcp is an allowed tools/call.
