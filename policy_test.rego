@@ -313,6 +313,11 @@ test_fail_mcp_part_is_nothing_to_an_http_target if {
 	not keyward.allow with input as granted(edited(call("issues.read", {}), "/kind", "http"), grants)
 }
 
+test_fail_session_message_at_an_http_target if {
+	grants := [{"id": "g", "paths": ["/elsewhere"]}]
+	not keyward.allow with input as granted(edited(message("request", "tools/list"), "/kind", "http"), grants)
+}
+
 # --- reasons against ---
 
 test_fail_quarantined_consumer_has_a_reason if {

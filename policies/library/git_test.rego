@@ -49,6 +49,12 @@ test_fail_other_method if {
 	}
 }
 
+test_fail_fetch_by_other_method if {
+	every method in ["GET", "PUT", "post"] {
+		not git.reads with input as request(method, ["web.git", "git-upload-pack"], {})
+	}
+}
+
 test_fail_short_or_missing_path if {
 	not git.reads with input as request("GET", ["refs"], {"service": ["git-upload-pack"]})
 	not git.reads with input as request("GET", [], {"service": ["git-upload-pack"]})

@@ -36,6 +36,8 @@ test_fail_path_that_can_be_read_otherwise if {
 	}
 }
 
+test_fail_tilde_even_at_the_very_folder if not paths.under("~docs/x", {"~docs"})
+
 test_fail_what_is_no_text if {
 	every value in [null, true, 7, ["docs"], {"docs": 1}] {
 		not paths.under(value, {"docs"})
