@@ -11,7 +11,8 @@ type builtin struct {
 
 // tables lists the builtins, a file for each group.
 var tables = [...][]builtin{
-	comparisonBuiltins,
+	comparisonBuiltins, numberBuiltins, bitsBuiltins, aggregateBuiltins, collectionBuiltins, objectBuiltins,
+	stringBuiltins, formatBuiltins, typeBuiltins, patternBuiltins, encodingBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins,
 }
 
 var builtins = func() map[string]builtin {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -25,7 +26,11 @@ const (
 // byte order mark, and anything after the value. The error is a [*JSONError].
 //
 // The value keeps no reference to b. Numbers keep their text.
-func ParseJSON(b []byte, lim JSONLimits) (Value, error) {
+func ParseJSON(b []byte, lim JSONLimits) (Value, error) { return parseJSON(b, lim, false) }
+
+// parseJSON is ParseJSON, or when lenient takes what encoding/json takes: of
+// names given twice the last one counts, and what is not UTF-8 becomes U+FFFD.
+func parseJSON(b []byte, lim JSONLimits, lenient bool) (Value, error) {
 	if lim.Depth <= 0 {
 		lim.Depth = defaultDepth
 	}
@@ -34,7 +39,10 @@ func ParseJSON(b []byte, lim JSONLimits) (Value, error) {
 	}
 	r := readers.Get().(*jsonReader)
 	defer r.release()
-	r.s, r.maxDepth, r.left = string(b), min(lim.Depth, maxDepth), lim.Values
+	r.s, r.maxDepth, r.left, r.lenient = string(b), min(lim.Depth, maxDepth), lim.Values, lenient
+	if lenient {
+		r.s = strings.ToValidUTF8(r.s, "\ufffd")
+	}
 	v, err := r.read()
 	if err != nil {
 		return Value{}, err
@@ -50,6 +58,7 @@ type jsonReader struct {
 	pos      int
 	maxDepth int
 	left     int // values that may still come
+	lenient  bool
 
 	stack []Value
 	open  []jsonFrame
@@ -225,6 +234,11 @@ func (r *jsonReader) endObject(f jsonFrame) (Value, error) {
 	if !found {
 		r.names = r.names[:f.names]
 		return Value{p: unsafe.Pointer(unsafe.SliceData(members)), m: uint64(KindObject)<<kindShift | stringKeys | uint64(len(members))}, nil
+	}
+	if r.lenient {
+		r.names = r.names[:f.names]
+		copy(kept, inOrder)
+		return Object(members), nil
 	}
 	seen := false
 	for i := 0; i < len(inOrder); i += 2 {

@@ -91,20 +91,33 @@ func (r *jsonReader) escape() error {
 	}
 	r.pos += 6
 	if utf16.IsSurrogate(ru) {
-		if r.pos+1 >= len(r.s) || r.s[r.pos] != '\\' || r.s[r.pos+1] != 'u' {
+		pair, err := r.lowSurrogate(ru)
+		if err != nil {
+			return err
+		}
+		if ru = pair; ru == utf8.RuneError && !r.lenient {
 			return r.failAt(JSONUTF8, start)
 		}
-		low, ok := hex4(r.s, r.pos+2)
-		if !ok {
-			return r.fail(JSONSyntax)
-		}
-		if ru = utf16.DecodeRune(ru, low); ru == utf8.RuneError {
-			return r.failAt(JSONUTF8, start)
-		}
-		r.pos += 6
 	}
 	r.buf = utf8.AppendRune(r.buf, ru)
 	return nil
+}
+
+// lowSurrogate reads the escape after a surrogate, and returns the rune of both:
+// U+FFFD when they are no pair, the second one then being left alone.
+func (r *jsonReader) lowSurrogate(high rune) (rune, error) {
+	if r.pos+1 >= len(r.s) || r.s[r.pos] != '\\' || r.s[r.pos+1] != 'u' {
+		return utf8.RuneError, nil
+	}
+	low, ok := hex4(r.s, r.pos+2)
+	if !ok {
+		return 0, r.fail(JSONSyntax)
+	}
+	ru := utf16.DecodeRune(high, low)
+	if ru != utf8.RuneError {
+		r.pos += 6
+	}
+	return ru, nil
 }
 
 func hex4(s string, i int) (rune, bool) {

@@ -9,7 +9,10 @@ import (
 // array, a key that is no string is the string of its own JSON, undefined is
 // null. Numbers keep the text they were read from. What is not UTF-8 in a
 // string becomes U+FFFD.
-func (v Value) AppendJSON(dst []byte) []byte {
+func (v Value) AppendJSON(dst []byte) []byte { return v.appendJSON(dst, false) }
+
+// appendJSON is AppendJSON; html is as in appendString.
+func (v Value) appendJSON(dst []byte, html bool) []byte {
 	switch v.Kind() {
 	case KindBool:
 		return strconv.AppendBool(dst, v.isTrue())
@@ -20,14 +23,14 @@ func (v Value) AppendJSON(dst []byte) []byte {
 		i, _ := v.Int()
 		return strconv.AppendInt(dst, i, 10)
 	case KindString:
-		return appendString(dst, v.str(), false)
+		return appendString(dst, v.str(), html)
 	case KindArray, KindSet:
 		dst = append(dst, '[')
 		for i, e := range v.elems() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = e.AppendJSON(dst)
+			dst = e.appendJSON(dst, html)
 		}
 		return append(dst, ']')
 	case KindObject:
@@ -36,9 +39,9 @@ func (v Value) AppendJSON(dst []byte) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendString(dst, keyText(m.Key), false)
+			dst = appendString(dst, keyText(m.Key), html)
 			dst = append(dst, ':')
-			dst = m.Value.AppendJSON(dst)
+			dst = m.Value.appendJSON(dst, html)
 		}
 		return append(dst, '}')
 	default:

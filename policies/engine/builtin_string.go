@@ -1,0 +1,317 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+var stringBuiltins = []builtin{
+	{"concat", 2, concat},
+	{"contains", 2, func(vm *VM, a []Value) (Value, error) { return vm.compareText("contains", a, strings.Contains) }},
+	{"startswith", 2, func(vm *VM, a []Value) (Value, error) { return vm.compareText("startswith", a, strings.HasPrefix) }},
+	{"endswith", 2, func(vm *VM, a []Value) (Value, error) { return vm.compareText("endswith", a, strings.HasSuffix) }},
+	{"lower", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("lower", a, strings.ToLower) }},
+	{"upper", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("upper", a, strings.ToUpper) }},
+	{"trim_space", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("trim_space", a, strings.TrimSpace) }},
+	{"strings.reverse", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("strings.reverse", a, reverseText) }},
+	{"trim", 2, func(vm *VM, a []Value) (Value, error) { return vm.trim("trim", a, strings.Trim) }},
+	{"trim_left", 2, func(vm *VM, a []Value) (Value, error) { return vm.trim("trim_left", a, strings.TrimLeft) }},
+	{"trim_right", 2, func(vm *VM, a []Value) (Value, error) { return vm.trim("trim_right", a, strings.TrimRight) }},
+	{"trim_prefix", 2, func(vm *VM, a []Value) (Value, error) { return vm.trim("trim_prefix", a, strings.TrimPrefix) }},
+	{"trim_suffix", 2, func(vm *VM, a []Value) (Value, error) { return vm.trim("trim_suffix", a, strings.TrimSuffix) }},
+	{"split", 2, split},
+	{"strings.split_n", 3, splitN},
+	{"replace", 3, replace},
+	{"strings.replace_n", 2, replaceN},
+	{"substring", 3, substring},
+	{"indexof", 2, indexOf},
+	{"indexof_n", 2, indexOfN},
+	{"strings.count", 2, func(vm *VM, a []Value) (Value, error) {
+		s, sub, err := strOperands("strings.count", a)
+		if err != nil {
+			return Value{}, err
+		}
+		return Int(int64(strings.Count(s, sub))), vm.work(len(s))
+	}},
+	{"strings.any_prefix_match", 2, func(vm *VM, a []Value) (Value, error) {
+		return vm.anyAffix("strings.any_prefix_match", a, strings.HasPrefix)
+	}},
+	{"strings.any_suffix_match", 2, func(vm *VM, a []Value) (Value, error) {
+		return vm.anyAffix("strings.any_suffix_match", a, strings.HasSuffix)
+	}},
+}
+
+func (vm *VM) compareText(name string, a []Value, f func(s, t string) bool) (Value, error) {
+	s, t, err := strOperands(name, a)
+	if err != nil {
+		return Value{}, err
+	}
+	return Bool(f(s, t)), vm.work(len(s))
+}
+
+func (vm *VM) change(name string, a []Value, f func(string) string) (Value, error) {
+	s, err := strOperand(name, a, 0)
+	if err != nil {
+		return Value{}, err
+	}
+	if !vm.alloc(len(s)) || !vm.charge(len(s)/16) {
+		return Value{}, errLimits
+	}
+	return String(f(s)), nil
+}
+
+// trim is change for functions whose result is a part of the string.
+func (vm *VM) trim(name string, a []Value, f func(s, t string) string) (Value, error) {
+	s, t, err := strOperands(name, a)
+	if err != nil {
+		return Value{}, err
+	}
+	return String(f(s, t)), vm.work(len(s) + len(t))
+}
+
+func concat(vm *VM, a []Value) (Value, error) {
+	sep, err := strOperand("concat", a, 0)
+	if err != nil {
+		return Value{}, err
+	}
+	list, err := strList("concat", a, 1)
+	if err != nil || len(list) == 0 {
+		return String(""), err
+	}
+	n := len(sep) * (len(list) - 1)
+	for _, s := range list {
+		n += len(s)
+	}
+	if !vm.alloc(n) || !vm.charge(len(list)/8+n/64) {
+		return Value{}, errLimits
+	}
+	return String(strings.Join(list, sep)), nil
+}
+
+func split(vm *VM, a []Value) (Value, error) {
+	s, sep, err := strOperands("split", a)
+	if err != nil {
+		return Value{}, err
+	}
+	return vm.splitText(s, sep, -1)
+}
+
+// splitText splits s in n parts at most, or all when n is negative.
+func (vm *VM) splitText(s, sep string, n int) (Value, error) {
+	parts := strings.Count(s, sep) + 1
+	if n >= 0 {
+		parts = min(parts, n)
+	}
+	if !vm.charge(len(s)/32) || !vm.alloc(parts*valueBytes) {
+		return Value{}, errLimits
+	}
+	return vm.texts(strings.SplitN(s, sep, n))
+}
+
+func splitN(vm *VM, a []Value) (Value, error) {
+	s, sep, err := strOperands("strings.split_n", a)
+	if err != nil {
+		return Value{}, err
+	}
+	n, err := intOperand("strings.split_n", a, 2)
+	if err != nil {
+		return Value{}, err
+	}
+	limit := -1
+	if n >= 0 {
+		limit = max(n+1, -1) // beyond the largest integer is no limit
+	}
+	all, err := vm.splitText(s, sep, limit)
+	if err != nil {
+		return Value{}, err
+	}
+	parts := all.elems()
+	if n >= 0 {
+		return newArray(parts[:min(n, len(parts))]), nil
+	}
+	return newArray(parts[max(len(parts)+n, 0):]), nil
+}
+
+func replace(vm *VM, a []Value) (Value, error) {
+	s, from, err := strOperands("replace", a)
+	if err != nil {
+		return Value{}, err
+	}
+	to, err := strOperand("replace", a, 2)
+	if err != nil {
+		return Value{}, err
+	}
+	if n := len(s) + strings.Count(s, from)*max(len(to)-len(from), 0); !vm.alloc(n) || !vm.charge(n/32) {
+		return Value{}, errLimits
+	}
+	return String(strings.ReplaceAll(s, from, to)), nil
+}
+
+func replaceN(vm *VM, a []Value) (Value, error) {
+	if err := objects("strings.replace_n", a[:1]); err != nil {
+		return Value{}, err
+	}
+	s, err := strOperand("strings.replace_n", a, 1)
+	if err != nil {
+		return Value{}, err
+	}
+	var pairs []string
+	size := 0
+	for _, m := range a[0].members() {
+		from, ok1 := m.Key.Str()
+		to, ok2 := m.Value.Str()
+		if !ok1 || !ok2 {
+			return Value{}, wrongType("strings.replace_n", 1, "object of strings")
+		}
+		pairs = append(pairs, from, to)
+		size += len(from) + len(to)
+	}
+	if !vm.charge(len(s)/4+size) || !vm.alloc(512+4*size) {
+		return Value{}, errLimits
+	}
+	w := limitedText{vm: vm}
+	if _, err := strings.NewReplacer(pairs...).WriteString(&w, s); err != nil {
+		return Value{}, errLimits
+	}
+	return String(w.b.String()), nil
+}
+
+// limitedText collects text on account of a VM.
+type limitedText struct {
+	vm *VM
+	b  strings.Builder
+}
+
+func (w *limitedText) Write(p []byte) (int, error) {
+	if !w.vm.alloc(len(p)) {
+		return 0, errLimits
+	}
+	return w.b.Write(p)
+}
+
+func (w *limitedText) WriteString(s string) (int, error) {
+	if !w.vm.alloc(len(s)) {
+		return 0, errLimits
+	}
+	return w.b.WriteString(s)
+}
+
+func substring(vm *VM, a []Value) (Value, error) {
+	s, err := strOperand("substring", a, 0)
+	if err != nil {
+		return Value{}, err
+	}
+	start, err := intOperand("substring", a, 1)
+	if err != nil {
+		return Value{}, err
+	}
+	length, err := intOperand("substring", a, 2)
+	if err != nil {
+		return Value{}, err
+	}
+	if start < 0 {
+		return Value{}, failing("substring", "negative offset")
+	}
+	if err := vm.work(len(s)); err != nil {
+		return Value{}, err
+	}
+	s = s[runeOffset(s, start):]
+	if length < 0 {
+		return String(s), nil
+	}
+	return String(s[:runeOffset(s, length)]), nil
+}
+
+// runeOffset returns where rune n of s starts, or its end.
+func runeOffset(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
+}
+
+func indexOf(vm *VM, a []Value) (Value, error) {
+	s, sub, err := strOperands("indexof", a)
+	if err != nil {
+		return Value{}, err
+	}
+	if sub == "" {
+		return Value{}, failing("indexof", "empty search character")
+	}
+	i := strings.Index(s, sub)
+	if i > 0 {
+		i = utf8.RuneCountInString(s[:i])
+	}
+	return Int(int64(i)), vm.work(len(s))
+}
+
+func indexOfN(vm *VM, a []Value) (Value, error) {
+	s, sub, err := strOperands("indexof_n", a)
+	if err != nil {
+		return Value{}, err
+	}
+	if sub == "" {
+		return Value{}, failing("indexof_n", "empty search character")
+	}
+	if err := vm.work(len(s)); err != nil {
+		return Value{}, err
+	}
+	var found []Value
+	runes := 0
+	for i := 0; ; {
+		n := strings.Index(s[i:], sub)
+		if n < 0 {
+			return newArray(found), nil
+		}
+		runes += utf8.RuneCountInString(s[i : i+n])
+		if vm.budget--; !vm.alloc(2*valueBytes) || vm.budget < 0 {
+			return Value{}, errLimits
+		}
+		found = append(found, Int(int64(runes)))
+		_, size := utf8.DecodeRuneInString(s[i+n:])
+		i += n + size
+		runes++
+	}
+}
+
+// anyAffix reports whether any string of the first operand matches any of the
+// second, each being a string or many.
+func (vm *VM) anyAffix(name string, a []Value, match func(s, affix string) bool) (Value, error) {
+	var lists [2][]string
+	for i := range lists {
+		if s, ok := a[i].Str(); ok {
+			lists[i] = []string{s}
+			continue
+		}
+		if k := a[i].Kind(); k != KindArray && k != KindSet {
+			return Value{}, wrongType(name, i+1, "string, set or array")
+		}
+		var err error
+		if lists[i], err = strList(name, a, i); err != nil {
+			return Value{}, err
+		}
+	}
+	if !vm.charge(len(lists[0]) * len(lists[1]) / 4) {
+		return Value{}, errLimits
+	}
+	found := slices.ContainsFunc(lists[0], func(s string) bool {
+		return slices.ContainsFunc(lists[1], func(affix string) bool { return match(s, affix) })
+	})
+	return Bool(found), nil
+}
+
+// reverseText reverses runes and leaves what is not UTF-8 as it is.
+func reverseText(s string) string {
+	b := make([]byte, len(s))
+	for end := len(s); len(s) > 0; {
+		_, n := utf8.DecodeRuneInString(s)
+		end -= n
+		copy(b[end:], s[:n])
+		s = s[n:]
+	}
+	return string(b)
+}
