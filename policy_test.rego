@@ -54,7 +54,7 @@ test_fail_grant_of_a_prompt_is_none_of_a_tool if {
 }
 
 test_fail_call_without_a_name if {
-	nameless := object.remove(message("request", "tools/call"), ["name"])
+	nameless := without(call("issues.read", {}), "name")
 	not keyward.allow with input as granted(nameless, [{"id": "g", "tools": ["*"]}])
 }
 
@@ -63,7 +63,7 @@ test_fail_call_whose_name_is_null if {
 }
 
 test_fail_call_sent_as_a_notification if {
-	not keyward.allow with input as edited(call("issues.read", {}), "/mcp/kind", "notification")
+	not keyward.allow with input as edited(call("issues.read", {}), {"mcp": {"kind": "notification"}})
 }
 
 # --- constrained arguments ---
@@ -97,8 +97,7 @@ test_fail_arguments_empty if not keyward.allow with input as constrained({})
 test_fail_arguments_are_a_list if not keyward.allow with input as constrained(["owner", "acme"])
 
 test_fail_arguments_absent if {
-	without := json.remove(constrained({}), ["/mcp/arguments"])
-	not keyward.allow with input as without
+	not keyward.allow with input as without(constrained({}), "arguments")
 }
 
 test_fail_one_of_two_constraints_does_not_hold if {
@@ -172,7 +171,7 @@ test_fail_listing_a_tool_not_granted if {
 
 test_fail_listing_is_never_decided_by_the_session_rule if {
 	every method in ["initialize", "ping", "server/discover", "tools/list"] {
-		asked := edited(entry("issues.delete", [{"id": "g", "tools": ["issues.read"]}]), "/mcp/method", method)
+		asked := edited(entry("issues.delete", [{"id": "g", "tools": ["issues.read"]}]), {"mcp": {"method": method}})
 		not keyward.allow with input as asked
 	}
 }
@@ -205,13 +204,13 @@ test_fail_session_notifications_without_a_grant if {
 
 test_pass_stream_and_end_with_a_grant if {
 	every kind in ["stream", "end"] {
-		keyward.allow with input as json.remove(message(kind, ""), ["/mcp/method"])
+		keyward.allow with input as without(message(kind, ""), "method")
 	}
 }
 
 test_fail_stream_and_end_without_a_grant if {
 	every kind in ["stream", "end"] {
-		not keyward.allow with input as granted(json.remove(message(kind, ""), ["/mcp/method"]), [])
+		not keyward.allow with input as granted(without(message(kind, ""), "method"), [])
 	}
 }
 
@@ -229,7 +228,7 @@ test_fail_every_other_method if {
 		every kind in ["request", "notification"] {
 			not keyward.allow with input as edited(
 				granted(message(kind, method), [{"id": "g", "tools": ["*"], "prompts": ["*"], "resources": ["*"]}]),
-				"/mcp/name", "*",
+				{"mcp": {"name": "*"}},
 			)
 		}
 	}
@@ -310,34 +309,31 @@ test_fail_method_of_one_grant_and_path_of_another if {
 
 test_fail_mcp_part_is_nothing_to_an_http_target if {
 	grants := [{"id": "g", "tools": ["issues.read"], "paths": ["/repos/acme"]}]
-	not keyward.allow with input as granted(edited(call("issues.read", {}), "/kind", "http"), grants)
+	not keyward.allow with input as granted(edited(call("issues.read", {}), {"kind": "http"}), grants)
 }
 
 test_fail_session_message_at_an_http_target if {
 	grants := [{"id": "g", "paths": ["/elsewhere"]}]
-	not keyward.allow with input as granted(edited(message("request", "tools/list"), "/kind", "http"), grants)
+	not keyward.allow with input as granted(edited(message("request", "tools/list"), {"kind": "http"}), grants)
 }
 
 # --- reasons against ---
 
 test_fail_quarantined_consumer_has_a_reason if {
-	quarantined := edited(call("issues.read", {}), "/consumer/labels", {"quarantine": "true"})
+	quarantined := edited(call("issues.read", {}), {"consumer": {"labels": {"quarantine": "true"}}})
 	keyward.deny == {"the consumer is quarantined"} with input as quarantined
 }
 
 test_pass_other_labels_are_no_reason if {
-	labelled := edited(call("issues.read", {}), "/consumer/labels", {"quarantine": "false", "team": "core"})
+	labelled := edited(call("issues.read", {}), {"consumer": {"labels": {"quarantine": "false", "team": "core"}}})
 	keyward.deny == set() with input as labelled
 }
 
 # --- inputs ---
 
 call(name, arguments) := edited(
-	message("request", "tools/call"), "/mcp",
-	{
-		"revision": "2025-11-25", "kind": "request", "method": "tools/call",
-		"name": name, "arguments": arguments, "listing": false,
-	},
+	message("request", "tools/call"),
+	{"mcp": {"name": name, "arguments": arguments}},
 )
 
 constrained(arguments) := granted(call("issues.list", arguments), [{
@@ -346,12 +342,9 @@ constrained(arguments) := granted(call("issues.list", arguments), [{
 	"arguments": {"issues.list": {"owner": ["acme", "acme-labs"]}},
 }])
 
-entry(name, grants) := granted(
-	edited(message("request", "tools/call"), "/mcp", {
-		"revision": "2025-11-25", "kind": "request", "method": "tools/call",
-		"name": name, "listing": true,
-	}),
-	grants,
+entry(name, grants) := edited(
+	message("request", "tools/call"),
+	{"grants": grants, "mcp": {"name": name, "listing": true}},
 )
 
 message(kind, method) := {
@@ -376,6 +369,11 @@ web(kind, method, segments, grant) := {
 	},
 }
 
-granted(request, grants) := object.union(object.remove(request, ["grants"]), {"grants": grants})
+granted(request, grants) := edited(request, {"grants": grants})
 
-edited(request, path, value) := json.patch(request, [{"op": "add", "path": path, "value": value}])
+edited(request, change) := object.union(request, change)
+
+without(request, field) := object.union(
+	object.remove(request, ["mcp"]),
+	{"mcp": object.remove(request.mcp, [field])},
+)

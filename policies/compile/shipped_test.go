@@ -4,12 +4,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
+
+	"keyward/policies/engine"
 )
 
 // shipped are the Rego files that Keyward ships, tests among them, by path.
@@ -68,5 +71,46 @@ func TestShippedPolicies(t *testing.T) {
 	}
 	if ran < 100 {
 		t.Errorf("%d tests ran: some were not found", ran)
+	}
+}
+
+// TestShippedPoliciesOnTheEngine runs the same tests as the gateway would: what
+// they say of the policy must hold there too.
+func TestShippedPoliciesOnTheEngine(t *testing.T) {
+	modules := shipped(t)
+	var entrypoints []string
+	for name, text := range modules {
+		m, err := ast.ParseModuleWithOpts(name, text, ast.ParserOptions{RegoVersion: ast.RegoV1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range m.Rules {
+			if test := rule.Head.Name.String(); strings.HasPrefix(test, "test_") {
+				pkg := strings.TrimPrefix(m.Package.Path.String(), "data.")
+				entrypoints = append(entrypoints, strings.ReplaceAll(pkg, ".", "/")+"/"+test)
+			}
+		}
+	}
+	slices.Sort(entrypoints)
+	r, err := Compile(Source{Modules: modules}, Options{Entrypoints: entrypoints})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := engine.Load(r.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm := p.NewVM(engine.Limits{})
+	for _, name := range entrypoints {
+		t.Run(name, func(t *testing.T) {
+			e, ok := p.Entrypoint(name)
+			if !ok {
+				t.Fatal("no entrypoint")
+			}
+			vm.Begin(engine.Value{}, 0)
+			if got, err := vm.Eval(e); err != nil || got.String() != "true" {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
 	}
 }

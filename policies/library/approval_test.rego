@@ -14,7 +14,7 @@ test_pass_named_tool if approval.needed(tools) with input as call("github", "mer
 test_pass_every_tool_by_star if approval.needed(tools) with input as call("bank", "transfer")
 
 test_pass_when_listing_is_not_said if {
-	approval.needed(tools) with input as json.remove(call("bank", "transfer"), ["/mcp/listing"])
+	approval.needed(tools) with input as {"target": {"id": "bank"}, "mcp": {"method": "tools/call", "name": "transfer"}}
 }
 
 test_fail_tool_not_named if not approval.needed(tools) with input as call("github", "get_me")
@@ -24,12 +24,12 @@ test_fail_same_name_at_another_target if {
 }
 
 test_fail_while_listing if {
-	listed := json.patch(call("bank", "transfer"), [{"op": "replace", "path": "/mcp/listing", "value": true}])
+	listed := object.union(call("bank", "transfer"), {"mcp": {"listing": true}})
 	not approval.needed(tools) with input as listed
 }
 
 test_fail_other_method if {
-	other := json.patch(call("bank", "transfer"), [{"op": "replace", "path": "/mcp/method", "value": "tools/list"}])
+	other := object.union(call("bank", "transfer"), {"mcp": {"method": "tools/list"}})
 	not approval.needed(tools) with input as other
 }
 
