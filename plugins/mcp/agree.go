@@ -67,40 +67,50 @@ func decodeValue(s string) (string, bool) {
 // one of the same name, if there is one, else it must be some argument. No value
 // that the policy did not see gets past it.
 func agreeParam(name, value string, args engine.Value) bool {
+	p := param{text: value}
+	if n, err := engine.Number(value); err == nil {
+		p.number = n
+	}
 	named := false
 	for arg, v := range args.Members() {
 		if strings.EqualFold(arg, name) {
-			if !repeats(value, v) {
+			if !p.repeats(v) {
 				return false
 			}
 			named = true
 		}
 	}
-	return named || anyRepeats(value, args)
+	return named || p.repeatsAny(args)
 }
 
-func anyRepeats(value string, v engine.Value) bool {
+// A param is the value of a header, decoded.
+type param struct {
+	text   string
+	number engine.Value // undefined unless text is a number
+}
+
+// repeatsAny looks through objects only, as deep as the body was allowed to be:
+// what is in an array has no header.
+func (p param) repeatsAny(v engine.Value) bool {
 	for _, member := range v.Members() {
-		if repeats(value, member) || anyRepeats(value, member) {
+		if p.repeats(member) || p.repeatsAny(member) {
 			return true
 		}
 	}
 	return false
 }
 
-// repeats reports whether a header's value is the text of v: a string, a boolean
-// or a number.
-func repeats(value string, v engine.Value) bool {
+// repeats reports whether p is the text of v: a string, a boolean or a number.
+func (p param) repeats(v engine.Value) bool {
 	switch v.Kind() {
 	case engine.KindString:
 		s, _ := v.Str()
-		return s == value
+		return s == p.text
 	case engine.KindBool:
 		b, _ := v.Bool()
-		return b && value == "true" || !b && value == "false"
+		return b && p.text == "true" || !b && p.text == "false"
 	case engine.KindNumber:
-		n, err := engine.Number(value)
-		return err == nil && n.Equal(v)
+		return p.number.Kind() == engine.KindNumber && p.number.Equal(v)
 	default:
 		return false
 	}

@@ -8,10 +8,8 @@ import (
 // negotiate finds the revision that the request is decided under. Where the
 // body names one, the header must be there and say the same; Streamable HTTP,
 // protocol version header.
-func (m *Message) negotiate(v engine.Value, h *Headers, s Settings) *Fault {
-	params, _ := v.Get("params")
-	meta, _ := params.Get("_meta")
-	inBody, hasMeta := meta.Get(metaRevision)
+func (m *Message) negotiate(p parameters, h *Headers, s Settings) *Fault {
+	inBody, hasMeta := p.meta.Get(metaRevision)
 	header, hasHeader := Revision(h.Revision), h.has&hasRevision != 0
 	switch {
 	case hasMeta:
@@ -23,7 +21,7 @@ func (m *Message) negotiate(v engine.Value, h *Headers, s Settings) *Fault {
 			return refused(policies.HeaderMismatch, "MCP-Protocol-Version is missing or differs from _meta")
 		}
 	case m.Method == "initialize":
-		return m.initialize(params, h, s)
+		return m.initialize(p.all, h, s)
 	case header.stateless() && Known(header) && m.Kind == policies.MCPRequest:
 		return refused(policies.InvalidParams, "_meta has no protocol version")
 	}

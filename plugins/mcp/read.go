@@ -33,12 +33,12 @@ func Read(body []byte, h *Headers, s Settings) (Message, *Fault) {
 		return Message{}, refused(policies.BatchRefused, "body is an array")
 	}
 	var m Message
-	f := m.envelope(v)
+	p, f := m.envelope(v)
 	if f == nil {
-		f = m.negotiate(v, h, s)
+		f = m.negotiate(p, h, s)
 	}
 	if f == nil {
-		f = m.content(v, h)
+		f = m.content(p.all, h)
 	}
 	if f != nil {
 		f.ID, f.Revision = m.ID, m.Revision
@@ -47,36 +47,48 @@ func Read(body []byte, h *Headers, s Settings) (Message, *Fault) {
 	return m, nil
 }
 
+// parameters are the params of a message; both are undefined when absent.
+type parameters struct{ all, meta engine.Value }
+
 // envelope reads what JSON-RPC says of a message; JSON-RPC 2.0 section 4. The ID
 // is set only when nothing else could be taken for one.
-func (m *Message) envelope(v engine.Value) *Fault {
+func (m *Message) envelope(v engine.Value) (parameters, *Fault) {
+	var none parameters
 	if v.Kind() != engine.KindObject {
-		return refused(policies.InvalidRequest, "message is no object")
+		return none, refused(policies.InvalidRequest, "message is no object")
 	}
-	for name := range v.Members() {
+	var version, id, method, params engine.Value
+	for name, member := range v.Members() {
 		switch name {
-		case "jsonrpc", "id", "method", "params":
+		case "jsonrpc":
+			version = member
+		case "id":
+			id = member
+		case "method":
+			method = member
+		case "params":
+			params = member
 		case "result", "error":
-			return refused(policies.InvalidRequest, "message is a response")
+			return none, refused(policies.InvalidRequest, "message is a response")
 		default:
-			return refused(policies.InvalidRequest, "message has an unknown member")
+			return none, refused(policies.InvalidRequest, "message has an unknown member")
 		}
-	}
-	m.Kind = policies.MCPNotification
-	if id, ok := v.Get("id"); ok {
-		m.Kind = policies.MCPRequest
-		if m.ID, ok = appendID(id); !ok {
-			return refused(policies.InvalidRequest, "id is neither a string nor an integer, or too long")
-		}
-	}
-	if version, _ := str(v, "jsonrpc"); version != "2.0" {
-		return refused(policies.InvalidRequest, "jsonrpc is not 2.0")
 	}
 	var ok bool
-	if m.Method, ok = str(v, "method"); !ok {
-		return refused(policies.InvalidRequest, "method is no string")
+	m.Kind = policies.MCPNotification
+	if !id.IsUndefined() {
+		m.Kind = policies.MCPRequest
+		if m.ID, ok = appendID(id); !ok {
+			return none, refused(policies.InvalidRequest, "id is neither a string nor an integer, or too long")
+		}
 	}
-	return checkParams(v)
+	if s, _ := version.Str(); s != "2.0" {
+		return none, refused(policies.InvalidRequest, "jsonrpc is not 2.0")
+	}
+	if m.Method, ok = method.Str(); !ok {
+		return none, refused(policies.InvalidRequest, "method is no string")
+	}
+	return readParams(params)
 }
 
 // maxIDBytes bounds a request ID, which is sent back in a refusal.
@@ -103,38 +115,39 @@ func appendID(id engine.Value) ([]byte, bool) {
 	return []byte(text), true
 }
 
-// checkParams checks the shape of params and _meta, at the levels where the
+// readParams checks the shape of params and _meta, at the levels where the
 // protocol gives names a meaning.
-func checkParams(v engine.Value) *Fault {
-	params, ok := v.Get("params")
-	if !ok {
-		return nil
+func readParams(params engine.Value) (parameters, *Fault) {
+	p := parameters{all: params}
+	if params.IsUndefined() {
+		return p, nil
 	}
 	if params.Kind() != engine.KindObject {
-		return refused(policies.InvalidRequest, "params is no object")
+		return p, refused(policies.InvalidRequest, "params is no object")
 	}
-	for name := range params.Members() {
-		if variant(name, paramsMembers) {
-			return refused(policies.InvalidRequest, "params has a member that differs from the protocol's only in spelling")
+	for name, member := range params.Members() {
+		if name == "_meta" {
+			p.meta = member
+		} else if variant(name, paramsMembers) {
+			return p, refused(policies.InvalidRequest, "params has a member that differs from the protocol's only in spelling")
 		}
 	}
-	meta, ok := params.Get("_meta")
-	if !ok {
-		return nil
+	if p.meta.IsUndefined() {
+		return p, nil
 	}
-	if meta.Kind() != engine.KindObject {
-		return refused(policies.InvalidRequest, "_meta is no object")
+	if p.meta.Kind() != engine.KindObject {
+		return p, refused(policies.InvalidRequest, "_meta is no object")
 	}
-	for name := range meta.Members() {
+	for name := range p.meta.Members() {
 		if variant(name, metaMembers) {
-			return refused(policies.InvalidRequest, "_meta has a member that differs from the protocol's only in spelling")
+			return p, refused(policies.InvalidRequest, "_meta has a member that differs from the protocol's only in spelling")
 		}
 	}
-	return nil
+	return p, nil
 }
 
 // content reads what the method says, and holds the headers against it.
-func (m *Message) content(v engine.Value, h *Headers) *Fault {
+func (m *Message) content(params engine.Value, h *Headers) *Fault {
 	if f := m.agreeMethod(h); f != nil {
 		return f
 	}
@@ -146,7 +159,6 @@ func (m *Message) content(v engine.Value, h *Headers) *Fault {
 		return refused(policies.InvalidRequest, "a request without an id, or a notification with one")
 	}
 	m.Class = known.class
-	params, _ := v.Get("params")
 	if m.Class == ByName {
 		if f := m.call(params); f != nil {
 			return f
