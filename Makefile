@@ -34,8 +34,8 @@ e2e: plugins ## run real clients and servers against both gateways
 	KEYWARD_E2E=1 $(GO) test -json -count=1 -timeout=30m ./tests/e2e/... | $(GO) run ./tools/testsum
 
 .PHONY: bench
-bench: plugins ## measure both plugins on Envoy beside their peers, into dist/ and docs/results/
-	$(GO) run ./tools/bench
+bench: plugins ## measure both plugins on Envoy beside their peers, into dist/bench.json
+	$(GO) run ./tools/bench $(BENCHFLAGS)
 
 .PHONY: plugins
 plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-256 sums

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,31 @@ func TestShippedPolicies(t *testing.T) {
 	}
 	if ran < 100 {
 		t.Errorf("%d tests ran: some were not found", ran)
+	}
+}
+
+var regoBlock = regexp.MustCompile("(?s)```rego\n(.*?)```")
+
+// TestExamplesInDocuments compiles the Rego of the documents as a part of the
+// default policy.
+func TestExamplesInDocuments(t *testing.T) {
+	found := 0
+	for _, name := range []string{"README.md", "docs/policies.md"} {
+		text, err := os.ReadFile(filepath.Join("../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range regoBlock.FindAllSubmatch(text, -1) {
+			found++
+			modules := shipped(t)
+			modules[name] = "package keyward\n" + string(block[1])
+			if _, err := Compile(Source{Modules: modules}, Options{}); err != nil {
+				t.Errorf("%s: %v in\n%s", name, err, block[1])
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("%d examples found: some were not", found)
 	}
 }
 
