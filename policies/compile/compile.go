@@ -88,6 +88,20 @@ func Compile(src Source, opt Options) (*Result, error) {
 	return &Result{Program: program, Version: prog.Version(), Entrypoints: present}, nil
 }
 
+// Check reports what is wrong with a policy, tests and all, without compiling
+// it. The error is [Errors] when the policy is at fault.
+func Check(src Source, schema []byte) error {
+	if err := bounded(src); err != nil {
+		return err
+	}
+	modules, err := parse(src.Modules)
+	if err != nil {
+		return err
+	}
+	_, err = check(modules, src.Data, schema)
+	return err
+}
+
 func bounded(src Source) error {
 	if len(src.Modules) > MaxModules {
 		return fmt.Errorf("%d modules, more than %d", len(src.Modules), MaxModules)

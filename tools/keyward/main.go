@@ -29,6 +29,6 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newPlugins())
+	root.AddCommand(newPlugins(), newPolicy())
 	return root
 }

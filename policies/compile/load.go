@@ -1,0 +1,99 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/loader"
+)
+
+// Load reads policy and data from paths as `opa` does: Rego files, JSON and
+// YAML documents, bundles, and folders of them, where a document's folder says
+// where it goes; "a.b:path" puts a path below data.a.b. Tests, files called
+// *_test.rego, are left out unless withTests.
+func Load(paths []string, withTests bool) (Source, error) {
+	files, err := regoFiles(paths, withTests)
+	if err != nil {
+		return Source{}, err
+	}
+	isRego := func(_ string, info fs.FileInfo, _ int) bool {
+		return !info.IsDir() && filepath.Ext(info.Name()) == ".rego"
+	}
+	rest := make([]string, 0, len(paths))
+	for _, p := range paths {
+		if filepath.Ext(p) != ".rego" {
+			rest = append(rest, p)
+		}
+	}
+	src := Source{Modules: map[string]string{}, Data: map[string]any{}}
+	if len(rest) > 0 {
+		r, err := loader.NewFileLoader().WithRegoVersion(ast.RegoV1).WithSkipBundleVerification(true).Filtered(rest, isRego)
+		if err != nil {
+			return Source{}, err
+		}
+		src.Data = r.Documents
+		for name, m := range r.Modules { // those of bundles
+			if withTests || !isTest(name) {
+				src.Modules[name] = string(m.Raw)
+			}
+		}
+	}
+	for _, name := range files {
+		text, err := readBounded(name)
+		if err != nil {
+			return Source{}, err
+		}
+		src.Modules[name] = text
+	}
+	if len(src.Modules) == 0 {
+		return Source{}, errors.New("no Rego files in " + strings.Join(paths, ", "))
+	}
+	return src, nil
+}
+
+// regoFiles returns the Rego files that paths are or contain.
+func regoFiles(paths []string, withTests bool) ([]string, error) {
+	var files []string
+	for _, p := range paths {
+		_, p = loader.SplitPrefix(p)
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			if filepath.Ext(p) == ".rego" {
+				files = append(files, p)
+			}
+			continue
+		}
+		err = filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && filepath.Ext(name) == ".rego" && (withTests || !isTest(name)) {
+				files = append(files, name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func isTest(name string) bool { return strings.HasSuffix(name, "_test.rego") }
+
+func readBounded(name string) (string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", err
+	}
+	if info.Size() > MaxSourceBytes {
+		return "", fmt.Errorf("%s: %d bytes, more than %d", name, info.Size(), MaxSourceBytes)
+	}
+	b, err := os.ReadFile(name)
+	return string(b), err
+}

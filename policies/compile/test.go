@@ -1,0 +1,103 @@
+package compile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/cover"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/tester"
+)
+
+// TestOptions of [Test].
+type TestOptions struct {
+	Run       string  // regular expression that the names of tests must match; "" is all
+	Verbose   bool    // report passed tests too, with the trace of failed ones
+	Format    string  // "pretty", which "" is, or "json"
+	Coverage  bool    // report coverage as JSON instead
+	Threshold float64 // coverage in percent that is not to be missed; only with Coverage
+}
+
+// ErrTestsFailed reports that a test of the policy failed, or that coverage was
+// below its threshold. What failed has been written.
+var ErrTestsFailed = errors.New("tests failed")
+
+// Test runs the tests of a policy, rules called test_*, in OPA, and writes a
+// report to w.
+func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
+	modules, err := parse(src.Modules)
+	if err != nil {
+		return err
+	}
+	store := inmem.NewFromObject(maps.Clone(src.Data))
+	txn, err := store.NewTransaction(ctx, storage.TransactionParams{Write: true})
+	if err != nil {
+		return err
+	}
+	defer store.Abort(ctx, txn)
+	c := ast.NewCompiler().
+		WithCapabilities(Capabilities()).
+		WithDefaultRegoVersion(ast.RegoV1).
+		WithEnablePrintStatements(true).
+		WithRewriteTestRules(opt.Verbose)
+	coverage := cover.New()
+	runner := tester.NewRunner().
+		SetCompiler(c).
+		SetStore(store).
+		SetModules(modules).
+		CapturePrintOutput(true).
+		Filter(opt.Run)
+	switch {
+	case opt.Coverage:
+		runner = runner.SetCoverageQueryTracer(coverage)
+	case opt.Verbose:
+		runner = runner.EnableTracing(true)
+	}
+	results, err := runner.RunTests(ctx, txn)
+	if err != nil {
+		return asErrors(err)
+	}
+	failed := false
+	seen := make(chan *tester.Result)
+	go func() {
+		defer close(seen)
+		for r := range results {
+			failed = failed || !r.Pass() && !r.Skip
+			seen <- r
+		}
+	}()
+	reporter, err := testReporter(opt, w, coverage, modules)
+	if err == nil {
+		err = reporter.Report(seen)
+	}
+	for range seen { // failed is settled once this has ended
+	}
+	var below *cover.CoverageThresholdError
+	switch {
+	case errors.As(err, &below):
+		fmt.Fprintln(w, err)
+		return ErrTestsFailed
+	case err != nil:
+		return err
+	case failed:
+		return ErrTestsFailed
+	}
+	return nil
+}
+
+func testReporter(opt TestOptions, w io.Writer, coverage *cover.Cover, modules map[string]*ast.Module) (tester.Reporter, error) {
+	switch {
+	case opt.Coverage:
+		return tester.JSONCoverageReporter{Cover: coverage, Modules: modules, Output: w, Threshold: opt.Threshold, Verbose: opt.Verbose}, nil
+	case opt.Format == "" || opt.Format == "pretty":
+		return tester.PrettyReporter{Output: w, Verbose: opt.Verbose}, nil
+	case opt.Format == "json":
+		return tester.JSONReporter{Output: w}, nil
+	}
+	return nil, fmt.Errorf("format %q is not pretty or json", opt.Format)
+}

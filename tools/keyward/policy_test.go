@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const cliPolicy = `package keyward
+
+default allow := false
+
+allow if input.consumer == data.trusted
+
+deny contains "night" if time.clock(time.now_ns())[0] < 6
+`
+
+const cliTest = `package keyward_test
+
+import data.keyward
+
+test_trusted_is_allowed if keyward.allow with input as {"consumer": "a"} with data.trusted as "a"
+
+test_other_is_refused if not keyward.allow with input as {"consumer": "b"} with data.trusted as "a"
+`
+
+// policyFiles returns a folder with a policy, its data and its tests.
+func policyFiles(t *testing.T, extra map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	files := map[string]string{"policy.rego": cliPolicy, "policy_test.rego": cliTest, "data.json": `{"trusted":"a"}`, "input.json": `{"consumer":"a"}`}
+	for name, text := range extra {
+		files[name] = text
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestPolicyCommands(t *testing.T) {
+	dir := policyFiles(t, map[string]string{"broken.txt": ""})
+	bad := policyFiles(t, map[string]string{"policy.rego": "package keyward\nallow if http.send({}).x\ndeny contains 1 if y"})
+	failing := policyFiles(t, map[string]string{"policy_test.rego": "package keyward\ntest_it if false"})
+	tests := []struct {
+		name    string
+		args    []string
+		stdin   string
+		want    string // in what is written
+		wantErr string
+	}{
+		{name: "a good policy is fine", args: []string{"check", dir}},
+		{name: "all errors are told with their place", args: []string{"check", filepath.Join(bad, "policy.rego")}, wantErr: "policy.rego:2:10: rego_type_error: undefined function http.send"},
+		{name: "tests pass", args: []string{"test", dir}, want: "PASS: 2/2"},
+		{name: "tests are chosen by name", args: []string{"test", "-r", "trusted", "-v", dir}, want: "test_trusted_is_allowed: PASS"},
+		{name: "a failed test fails", args: []string{"test", failing}, want: "FAIL", wantErr: "tests failed"},
+		{name: "coverage is told", args: []string{"test", "-c", dir}, want: `"coverage"`},
+		{name: "coverage below the threshold fails", args: []string{"test", "--threshold", "99", dir}, wantErr: "tests failed"},
+		{name: "a rule is evaluated", args: []string{"eval", "-d", dir, "-i", filepath.Join(dir, "input.json"), "data.keyward.allow"}, want: `"value": true`},
+		{name: "input comes from standard input", args: []string{"eval", "-f", "raw", "-I", "-d", dir, "keyward/allow"}, stdin: `{"consumer":"b"}`, want: "false\n"},
+		{name: "the decision has its own time", args: []string{"eval", "-f", "raw", "-d", dir, "--now", "2026-01-02T03:04:05Z", "data.keyward.deny"}, want: `["night"]`},
+		{name: "a rule that is not there", args: []string{"eval", "-d", dir, "data.keyward.nope"}, wantErr: "no rule"},
+		{name: "input that names a member twice", args: []string{"eval", "-I", "-d", dir, "data.keyward.allow"}, stdin: `{"a":1,"a":2}`, wantErr: "duplicate name"},
+		{name: "a program is written", args: []string{"compile", "-o", filepath.Join(dir, "out.kwrp"), dir}, want: "keyward/allow keyward/deny"},
+		{name: "nothing to read", args: []string{"compile"}, wantErr: "no policy"},
+		{name: "an unknown format", args: []string{"eval", "-f", "xml", "-d", dir, "data.keyward.allow"}, wantErr: "xml"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			cmd := newPolicy()
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			cmd.SetArgs(tt.args)
+			cmd.SetIn(strings.NewReader(tt.stdin))
+			cmd.SetOut(&out)
+			cmd.SetErr(&out)
+			err := cmd.ExecuteContext(t.Context())
+			if (err == nil) != (tt.wantErr == "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+				t.Fatalf("error %v, want %q; wrote:\n%s", err, tt.wantErr, out.String())
+			}
+			if !strings.Contains(out.String(), tt.want) {
+				t.Errorf("wrote:\n%s\nwant %q in it", out.String(), tt.want)
+			}
+		})
+	}
+}
