@@ -5,9 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"keyward/policies"
+	"keyward/policies/engine"
 )
 
 // Media is the form of an answer.
@@ -71,7 +70,6 @@ type cut struct {
 }
 
 var (
-	errBounds   = errors.New("answer is nested too deeply or holds too much")
 	errTrailing = errors.New("answer is more than one JSON value")
 	errShape    = errors.New("answer is no JSON-RPC message")
 	errVersion  = errors.New("answer is not JSON-RPC 2.0")
@@ -86,10 +84,7 @@ var (
 // that filtering the result's tools takes.
 func readAnswer(body []byte, keep func(string) bool) (answer, error) {
 	var a answer
-	if !bounded(body) {
-		return a, errBounds
-	}
-	r := reader{Decoder: jsontext.NewDecoder(bytes.NewBuffer(body)), body: body}
+	r := reader{engine.NewJSONDecoder(body, engine.JSONLimits{Depth: policies.MaxDepth, Values: maxAnswerValues})}
 	if r.PeekKind() != '{' {
 		return a, errShape
 	}
@@ -124,7 +119,7 @@ func readAnswer(body []byte, keep func(string) bool) (answer, error) {
 	switch {
 	case err != nil:
 		return a, err
-	case len(bytes.TrimLeft(body[r.InputOffset():], " \t\r\n")) > 0:
+	case r.End() != nil:
 		return a, errTrailing
 	case !version:
 		return a, errVersion
@@ -167,33 +162,3 @@ func (a *answer) apply(body []byte) []byte {
 // maxAnswerValues bounds the names and values of an answer: a thousand tools
 // with two hundred of them each.
 const maxAnswerValues = 200_000
-
-// bounded reports whether body nests no deeper, and holds no more, than a parser
-// should follow. It looks at what is outside strings only, and needs no
-// well-formed JSON.
-func bounded(body []byte) bool {
-	depth, values, inString := 0, 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case inString:
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				inString = false
-			}
-		case c == '"':
-			inString = true
-		case c == ',' || c == ':':
-			values++
-		case c == '{' || c == '[':
-			depth++
-			values++
-		case c == '}' || c == ']':
-			depth--
-		}
-		if depth > policies.MaxDepth || values > maxAnswerValues {
-			return false
-		}
-	}
-	return true
-}

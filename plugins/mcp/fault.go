@@ -3,11 +3,10 @@ package mcp
 import (
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"keyward/plugins/filter"
 	"keyward/plugins/refusal"
 	"keyward/policies"
+	"keyward/policies/engine"
 )
 
 // A Fault is why a request is refused, with what the refusal must tell.
@@ -124,6 +123,5 @@ func AppendError(b, id []byte, r policies.Refusal, reason policies.Reason, decis
 
 // quote appends a JSON string. Invalid UTF-8 in s becomes U+FFFD.
 func quote(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s)
-	return b
+	return engine.AppendJSONString(b, s)
 }

@@ -1,15 +1,12 @@
 package mcp
 
 import (
-	"github.com/go-json-experiment/json/jsontext"
+	"keyward/policies/engine"
 )
 
 // A reader walks one JSON value token by token: without recursion, and refusing
 // duplicate names and bad UTF-8 at every depth.
-type reader struct {
-	*jsontext.Decoder
-	body []byte
-}
+type reader struct{ *engine.JSONDecoder }
 
 // object reads an object; member is called after each name and must read the
 // value.
@@ -61,20 +58,6 @@ func (r reader) id(to *[]byte) error {
 	return nil
 }
 
-// next is where the next value begins.
-func (r reader) next() int {
-	i := int(r.InputOffset())
-	for i < len(r.body) {
-		switch r.body[i] {
-		case ' ', '\t', '\r', '\n', ',', ':':
-			i++
-		default:
-			return i
-		}
-	}
-	return i
-}
-
 // result reads a result. Without a keep, or when it is no object, there is
 // nothing to filter in it.
 func (r reader) result(a *answer, keep func(string) bool) error {
@@ -87,10 +70,10 @@ func (r reader) result(a *answer, keep func(string) bool) error {
 			a.tools = true
 			return r.tools(a, keep)
 		case "cacheScope":
-			from := r.next()
+			from := r.Next()
 			scope, err := r.str(errShape)
 			if err == nil && scope != "private" {
-				a.cuts = append(a.cuts, cut{from, int(r.InputOffset()), `"private"`})
+				a.cuts = append(a.cuts, cut{from, r.Offset(), `"private"`})
 			}
 			return err
 		}
@@ -114,7 +97,7 @@ func (r reader) tools(a *answer, keep func(string) bool) error {
 	kept := false    // a tool before this one stays
 	leading := false // the last cut is still to take the comma after it
 	for r.PeekKind() != ']' {
-		before, from := int(r.InputOffset()), r.next()
+		before, from := r.Offset(), r.Next()
 		if leading {
 			a.cuts[len(a.cuts)-1].to = from
 			leading = false
@@ -131,9 +114,9 @@ func (r reader) tools(a *answer, keep func(string) bool) error {
 		case validName(name) && keep(name):
 			kept = true
 		case kept:
-			a.cuts = append(a.cuts, cut{from: before, to: int(r.InputOffset())})
+			a.cuts = append(a.cuts, cut{from: before, to: r.Offset()})
 		default:
-			a.cuts = append(a.cuts, cut{from: from, to: int(r.InputOffset())})
+			a.cuts = append(a.cuts, cut{from: from, to: r.Offset()})
 			leading = true
 		}
 	}

@@ -6,10 +6,9 @@ package refusal
 import (
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"keyward/plugins/filter"
 	"keyward/policies"
+	"keyward/policies/engine"
 )
 
 // Style says which error form a client understands.
@@ -65,9 +64,9 @@ func Bearer(reason policies.Reason) string {
 
 func problem(f policies.Refusal, reason policies.Reason, decision string) []byte {
 	b := append(make([]byte, 0, 256), `{"type":`...)
-	b = quote(b, "urn:keyward:reason:"+string(reason))
+	b = engine.AppendJSONString(b, "urn:keyward:reason:"+string(reason))
 	b = append(b, `,"title":`...)
-	b = quote(b, f.Title)
+	b = engine.AppendJSONString(b, f.Title)
 	b = append(b, `,"status":`...)
 	b = strconv.AppendInt(b, int64(f.Status), 10)
 	return append(identify(b, reason, decision), '}')
@@ -77,11 +76,11 @@ func problem(f policies.Refusal, reason policies.Reason, decision string) []byte
 // Anthropic's read type and error.type.
 func llm(f policies.Refusal, reason policies.Reason, decision string) []byte {
 	b := append(make([]byte, 0, 256), `{"type":"error","error":{"message":`...)
-	b = quote(b, f.Title)
+	b = engine.AppendJSONString(b, f.Title)
 	b = append(b, `,"type":`...)
-	b = quote(b, llmType(f.Status))
+	b = engine.AppendJSONString(b, llmType(f.Status))
 	b = append(b, `,"param":null,"code":`...)
-	b = quote(b, string(reason))
+	b = engine.AppendJSONString(b, string(reason))
 	b = append(b, '}')
 	return append(identify(b, reason, decision), '}')
 }
@@ -103,17 +102,10 @@ func llmType(status int) string {
 
 func identify(b []byte, reason policies.Reason, decision string) []byte {
 	b = append(b, `,"reason":`...)
-	b = quote(b, string(reason))
+	b = engine.AppendJSONString(b, string(reason))
 	if decision != "" {
 		b = append(b, `,"decision":`...)
-		b = quote(b, decision)
+		b = engine.AppendJSONString(b, decision)
 	}
-	return b
-}
-
-// quote appends a JSON string. Its inputs are our own constants and IDs, which
-// are valid UTF-8, so that jsontext has no error to report.
-func quote(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s)
 	return b
 }

@@ -82,7 +82,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a number for a boolean", `"revoked": true`, `"revoked": 1`, "/consumers/0/tokens/1/revoked", 34, "must be true or false"},
 		{"an object for an array", `"targets": [`, `"targets": {"a": [], `, "/targets", 6, "must be an array"},
 		{"two documents", "  ]\n}\n", "  ]\n}\n{}", "", 56, "more than one JSON value"},
-		{"a document cut short", "\n  ]\n}\n", "\n  ]", "", 54, "the document ends too early"},
+		{"a document cut short", "\n  ]\n}\n", "\n  ]", "/credentials", 54, "the document ends too early"},
 		{"what is no JSON", `"epoch": "e1"`, `"epoch": e1`, "/epoch", 3, "not valid JSON"},
 		{"what is no UTF-8", `"core"`, "\"\xff\"", "/targets/0/labels/team", 10, "not valid JSON"},
 		{"base64 without padding", `"cHJvZ3JhbQ=="`, `"cHJvZ3JhbQ"`, "/policy/program", 5, "not base64"},

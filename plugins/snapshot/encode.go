@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"keyward/policies"
+	"keyward/policies/engine"
 )
 
 // Encode writes s, which must be well formed, as [Decode] reads it. The same content gives the same bytes:
@@ -212,7 +211,7 @@ func (w *writer) name(s string) {
 }
 
 // quote replaces what is not UTF-8, which [Decode] would refuse.
-func (w *writer) quote(s string) { w.b, _ = jsontext.AppendQuote(w.b, s) }
+func (w *writer) quote(s string) { w.b = engine.AppendJSONString(w.b, s) }
 
 func (w *writer) text(name, s string) {
 	if s != "" {

@@ -14,7 +14,8 @@ func (m Match) canonical() Match {
 // deepest path that is configured, not on the number of targets.
 type matcher struct {
 	targets map[Match]*Target
-	depth   int // segments of the longest path
+	depth   int  // segments of the longest path
+	routes  bool // some match names a route
 }
 
 // newMatcher indexes targets, whose matches must all differ.
@@ -24,6 +25,7 @@ func newMatcher(targets map[string]*Target) matcher {
 		for _, match := range t.Match {
 			match = match.canonical()
 			m.targets[match] = t
+			m.routes = m.routes || match.Route != ""
 			m.depth = max(m.depth, strings.Count(match.Path, "/"))
 		}
 	}

@@ -131,6 +131,10 @@ func (v *View) Target(route, host, path string) (*Target, bool) {
 	return v.match.find(route, host, path)
 }
 
+// ByRoute reports whether any target is matched by the gateway's route name, so
+// that a caller needn't ask the host for it in vain.
+func (v *View) ByRoute() bool { return v.match.routes }
+
 // TargetByID returns the target of this ID.
 func (v *View) TargetByID(id string) (*Target, bool) {
 	t, ok := v.targets[id]

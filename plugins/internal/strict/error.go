@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"keyward/policies/engine"
 )
 
 // An Error says what is wrong with a document and where.
@@ -30,20 +30,23 @@ func (e *Error) Error() string {
 // Locate gives e the line and column of its pointer in b. A pointer that leads
 // nowhere gets those of the last value on its way.
 func (e *Error) Locate(b []byte) {
-	d := jsontext.NewDecoder(bytes.NewReader(b))
-	offset := next(b, 0)
-	for token := range jsontext.Pointer(e.Pointer).Tokens() {
-		if !enter(d, token) {
+	d := newDecoder(b)
+	offset := d.Next()
+	for token := range strings.SplitSeq(strings.TrimPrefix(e.Pointer, "/"), "/") {
+		if e.Pointer == "" || !enter(d, unescape.Replace(token)) {
 			break
 		}
-		offset = next(b, d.InputOffset())
+		offset = d.Next()
 	}
 	e.Line, e.Column = place(b, offset)
 }
 
+// unescape decodes a token of a JSON pointer; RFC 6901 section 4.
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
+
 // enter goes into the array or object that comes next, to the value that token
 // names.
-func enter(d *jsontext.Decoder, token string) bool {
+func enter(d *engine.JSONDecoder, token string) bool {
 	start, err := d.ReadToken()
 	if err != nil {
 		return false
@@ -67,16 +70,7 @@ func enter(d *jsontext.Decoder, token string) bool {
 	return false
 }
 
-// next is the offset of the first byte at or after offset that is neither space
-// nor separator.
-func next(b []byte, offset int64) int64 {
-	for offset < int64(len(b)) && strings.IndexByte(" \t\r\n,:", b[offset]) >= 0 {
-		offset++
-	}
-	return offset
-}
-
-func place(b []byte, offset int64) (line, column int) {
-	before := b[:min(max(offset, 0), int64(len(b)))]
+func place(b []byte, offset int) (line, column int) {
+	before := b[:min(max(offset, 0), len(b))]
 	return 1 + bytes.Count(before, []byte{'\n'}), len(before) - bytes.LastIndexByte(before, '\n')
 }

@@ -4,14 +4,13 @@
 package strict
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
+	"math"
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"keyward/policies"
+	"keyward/policies/engine"
 )
 
 // maxNumber bounds the text of a number in an [Reader.Any] value, in bytes.
@@ -21,18 +20,23 @@ const maxNumber = 64
 // value, and fail with an [*Error].
 type Reader struct {
 	src   []byte
-	d     *jsontext.Decoder
-	start int64 // offset of the value read last
+	d     *engine.JSONDecoder
+	start int // offset of the value read last
 }
 
 // NewReader returns a reader of b, which must not change meanwhile.
 func NewReader(b []byte) *Reader {
-	return &Reader{src: b, d: jsontext.NewDecoder(bytes.NewBuffer(b))}
+	return &Reader{src: b, d: newDecoder(b)}
+}
+
+// newDecoder bounds depth alone: each list of a document has a bound of its own.
+func newDecoder(b []byte) *engine.JSONDecoder {
+	return engine.NewJSONDecoder(b, engine.JSONLimits{Depth: policies.MaxDepth, Values: math.MaxInt})
 }
 
 // End fails unless the document is at its end.
 func (r *Reader) End() error {
-	if r.start = next(r.src, r.d.InputOffset()); r.start < int64(len(r.src)) {
+	if r.start = r.d.Next(); r.start < len(r.src) {
 		return r.Fail("more than one JSON value")
 	}
 	return nil
@@ -40,7 +44,7 @@ func (r *Reader) End() error {
 
 // Fail returns an error at the value read last.
 func (r *Reader) Fail(problem string) error {
-	e := &Error{Pointer: string(r.d.StackPointer()), Problem: problem}
+	e := &Error{Pointer: r.d.Pointer(), Problem: problem}
 	e.Line, e.Column = place(r.src, r.start)
 	return e
 }
@@ -199,7 +203,7 @@ func (r *Reader) scalar(dst *any) error {
 		}
 		*dst = policies.Number(t.String())
 	case 't', 'f':
-		*dst = t.Bool()
+		*dst = t.Kind() == 't'
 	default:
 		*dst = nil
 	}
@@ -207,7 +211,7 @@ func (r *Reader) scalar(dst *any) error {
 }
 
 // token takes a token of the wanted kind or of one of others.
-func (r *Reader) token(kind jsontext.Kind, what string, others ...jsontext.Kind) (jsontext.Token, error) {
+func (r *Reader) token(kind byte, what string, others ...byte) (engine.JSONToken, error) {
 	t, err := r.read()
 	if err != nil {
 		return t, err
@@ -223,21 +227,24 @@ func (r *Reader) token(kind jsontext.Kind, what string, others ...jsontext.Kind)
 	return t, r.Fail("must be " + what)
 }
 
-func (r *Reader) read() (jsontext.Token, error) {
-	r.start = next(r.src, r.d.InputOffset())
+func (r *Reader) read() (engine.JSONToken, error) {
+	r.start = r.d.Next()
 	t, err := r.d.ReadToken()
 	if err == nil {
 		return t, nil
 	}
-	e := &Error{Problem: "not valid JSON"}
-	var syntax *jsontext.SyntacticError
+	e := &Error{Pointer: r.d.Pointer(), Problem: "not valid JSON"}
+	var syntax *engine.JSONError
 	if errors.As(err, &syntax) {
-		r.start, e.Pointer = syntax.ByteOffset, string(syntax.JSONPointer)
+		r.start = syntax.Offset
+		switch syntax.Kind {
+		case engine.JSONDuplicate:
+			e.Problem = "duplicate member"
+		case engine.JSONDepth:
+			e.Problem = "nested too deeply"
+		}
 	}
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		e.Problem = "duplicate member"
-	case r.start >= int64(len(r.src)):
+	if r.start >= len(r.src) {
 		e.Problem = "the document ends too early"
 	}
 	e.Line, e.Column = place(r.src, r.start)
