@@ -1,0 +1,169 @@
+package admission
+
+import (
+	"bytes"
+	"strings"
+
+	"keyward/plugins/filter"
+	"keyward/plugins/mcp"
+	"keyward/plugins/refusal"
+	"keyward/plugins/snapshot"
+	"keyward/plugins/token"
+	"keyward/plugins/verdict"
+	"keyward/policies"
+	"keyward/policies/engine"
+)
+
+// consumerHeader is where Higress' own plugins look for the consumer.
+const consumerHeader = "x-mse-consumer"
+
+// begin finds out who sends the request and what it is for.
+func (x *stream) begin() policies.Reason {
+	if x.state == nil {
+		return policies.NoSnapshot
+	}
+	list, err := x.s.Headers(filter.Request)
+	if err != nil {
+		return policies.Internal
+	}
+	var ok bool
+	if x.req, ok = readRequest(list); !ok {
+		return policies.TokenAmbiguous
+	}
+	if x.req.location, ok = locate(x.req.rawPath); !ok {
+		return policies.PathAmbiguous
+	}
+	if x.target, ok = x.state.view.Target(x.route(), x.req.host, x.req.path); !ok {
+		return policies.NoTarget
+	}
+	if x.req.upgrade {
+		return policies.UpgradeRefused
+	}
+	return x.identify(list)
+}
+
+func (x *stream) identify(list [][2]string) (reason policies.Reason) {
+	if x.token, reason = consumerToken(x.req.credentials); reason != policies.ReasonNone {
+		return reason
+	}
+	if x.consumer, reason = identify(x.state.view, x.token, x.now); reason != policies.ReasonNone {
+		return reason
+	}
+	if leaks(x.req.rawPath) {
+		return policies.TokenMisplaced
+	}
+	if x.target.Kind == policies.KindMCP {
+		var fault *mcp.Fault
+		if x.headers, fault = mcp.ReadHeaders(list); fault != nil {
+			return fault.Reason
+		}
+	}
+	x.parties = x.state.inputs.of(x.consumer, x.target, x.now)
+	return policies.ReasonNone
+}
+
+// route is the name of the matched route, "" where no target asks for one: the
+// look-up costs a host call.
+func (x *stream) route() string {
+	if !x.state.view.ByRoute() {
+		return ""
+	}
+	name, err := x.s.Property("route_name")
+	if err != nil {
+		return ""
+	}
+	return string(name)
+}
+
+// leaks reports whether a consumer token stands in a URL, where logs and
+// upstreams would see it.
+func leaks(rawPath string) bool {
+	if strings.Contains(rawPath, token.Prefix) {
+		return true
+	}
+	decoded, ok := unescape(rawPath, false)
+	return !ok || strings.Contains(decoded, token.Prefix)
+}
+
+// readBody reads the whole MCP message and decides it.
+func (x *stream) readBody() filter.Action {
+	body, err := x.s.Body(filter.Request, policies.MaxBodyBytes+1)
+	switch {
+	case err == filter.ErrNotFound || err == nil && len(body) == 0:
+		return x.refuse(policies.BodyMissing)
+	case err != nil:
+		return x.refuse(policies.Internal)
+	case len(body) > policies.MaxBodyBytes:
+		return x.refuse(policies.BodyTooLarge)
+	}
+	msg, fault := mcp.Read(body, &x.headers, settings(x.target))
+	if fault != nil {
+		return x.refuseCall(fault)
+	}
+	x.msg = msg
+	if bytes.Contains(body, []byte(x.token)) {
+		return x.refuseCall(msg.Refuse(policies.TokenMisplaced))
+	}
+	return x.decideCall()
+}
+
+// decideCall asks the policy about an MCP message.
+func (x *stream) decideCall() filter.Action {
+	http := httpInput(&x.req, engine.Value{})
+	d := x.state.decide(x.parties.input(policies.KindMCP, http, messageInput(&x.msg)), x.now)
+	d.ID = x.gate.ids.next(x.now)
+	if d.Verdict != policies.Allow {
+		return x.deny(d, x.msg.Refuse(d.Reason).Reply(d.ID))
+	}
+	x.answer = &answer{http: http, list: x.msg.Class == mcp.Listing}
+	return x.admit(d)
+}
+
+// decidePlain asks the policy about an llm or http request, from its headers.
+func (x *stream) decidePlain() filter.Action {
+	query, ok := queryInput(x.req.rawQuery)
+	if !ok {
+		return x.refuse(policies.PathAmbiguous)
+	}
+	d := x.state.decide(x.parties.input(x.target.Kind, httpInput(&x.req, query), engine.Value{}), x.now)
+	d.ID = x.gate.ids.next(x.now)
+	if d.Verdict != policies.Allow {
+		return x.deny(d, refusal.New(x.style(), d.Reason, d.ID))
+	}
+	return x.admit(d)
+}
+
+// admit lets the request go on: without anything that says who sent it but what
+// the gateway itself found out.
+func (x *stream) admit(d policies.Decision) filter.Action {
+	for _, name := range x.req.strip {
+		if err := x.s.RemoveHeader(filter.Request, name); err != nil {
+			return x.refuse(policies.Internal)
+		}
+	}
+	v := verdict.Verdict{
+		Consumer: x.consumer.ID, Target: x.target.ID, Credential: snapshot.CredentialFor(x.consumer, x.target),
+		Generation: d.Generation, Decision: d.ID,
+	}
+	if x.s.SetHeader(filter.Request, consumerHeader, x.consumer.ID) != nil ||
+		x.s.SetProperty(verdict.Property, v.Encode()) != nil {
+		return x.refuse(policies.Internal)
+	}
+	x.settled = admitted
+	return filter.Continue
+}
+
+// cleanTrailers removes from an HTTP/2 request's trailers what would have been
+// removed from its headers.
+func (x *stream) cleanTrailers() bool {
+	list, err := x.s.Headers(filter.RequestTrailers)
+	if err != nil {
+		return err == filter.ErrNotFound
+	}
+	for _, h := range list {
+		if removedTrailer(h[0], h[1]) && x.s.RemoveHeader(filter.RequestTrailers, h[0]) != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,179 @@
+package admission
+
+import (
+	"errors"
+
+	"keyward/plugins/filter"
+	"keyward/plugins/mcp"
+	"keyward/policies"
+	"keyward/policies/engine"
+)
+
+// An answer is what is done to the answer of an admitted MCP message. Lists are
+// filtered entry by entry, by the policy and at the generation that admitted the
+// request; event streams are read event by event, as a server can put a list, or
+// a request of its own, into any of them.
+type answer struct {
+	http engine.Value // the request line, as the policy sees it
+	list bool         // tools/list: a single document has to be filtered too
+	form form
+	sse  *mcp.SSEFilter
+}
+
+// form is how the answer is encoded, known from its headers.
+type form uint8
+
+const (
+	untouched form = iota // passed on as it is
+	document              // one JSON document, held until it is whole
+	events                // an event stream, filtered as it flows
+)
+
+// keep decides whether a tool is listed.
+func (x *stream) keep(tool string) bool {
+	in := x.parties.input(policies.KindMCP, x.answer.http, entryInput(x.msg.Revision, tool))
+	return x.state.decide(in, x.now).Verdict == policies.Allow
+}
+
+// ResponseHeaders finds out what kind of answer it is.
+func (x *stream) ResponseHeaders(end bool) filter.Action {
+	switch {
+	case x.settled == withheld:
+		return filter.Hold
+	case x.answer == nil || end:
+		return filter.Continue
+	}
+	list, err := x.s.Headers(filter.Response)
+	if err != nil {
+		return x.withhold(policies.Internal)
+	}
+	h := readAnswerHeaders(list)
+	if x.answer.form = h.form(x.answer.list); x.answer.form == untouched {
+		x.answer = nil
+		return filter.Continue
+	}
+	media := mcp.AnswerMedia(h.media)
+	switch {
+	case h.encoded || media == mcp.OtherMedia:
+		return x.withhold(policies.AnswerRefused)
+	case h.length && x.s.RemoveHeader(filter.Response, "content-length") != nil:
+		return x.withhold(policies.Internal)
+	case x.answer.form == events:
+		x.answer.sse = mcp.NewSSEFilter(x.msg.ID, x.keep)
+		return filter.Continue
+	}
+	return filter.Hold
+}
+
+// answerHeaders are what of an answer's headers matters here.
+type answerHeaders struct {
+	media           string
+	success         bool
+	encoded, length bool
+}
+
+func readAnswerHeaders(list [][2]string) (h answerHeaders) {
+	for _, kv := range list {
+		switch kv[0] {
+		case ":status":
+			h.success = len(kv[1]) == 3 && kv[1][0] == '2'
+		case "content-type":
+			h.media = kv[1]
+		case "content-encoding":
+			h.encoded = true
+		case "content-length":
+			h.length = true
+		}
+	}
+	return h
+}
+
+// form is untouched for errors, which carry no list, and for a single document
+// that is no list either. An unknown media type of a list is for the caller to
+// refuse.
+func (h answerHeaders) form(list bool) form {
+	switch {
+	case !h.success:
+		return untouched
+	case mcp.AnswerMedia(h.media) == mcp.StreamMedia:
+		return events
+	case list:
+		return document
+	default:
+		return untouched
+	}
+}
+
+// ResponseBody filters an answer.
+func (x *stream) ResponseBody(size int, end bool) filter.Action {
+	switch {
+	case x.settled == withheld:
+		return filter.Hold
+	case x.answer == nil:
+		return filter.Continue
+	case x.answer.form == events:
+		return x.filterEvents()
+	case size > policies.MaxAnswerBytes:
+		return x.withhold(policies.AnswerTooLarge)
+	case !end:
+		return filter.Hold
+	}
+	return x.filterDocument()
+}
+
+// ResponseTrailers comes after an answer whose body callback saw no end. A
+// document that is still held can't be replaced any more.
+func (x *stream) ResponseTrailers() filter.Action {
+	switch {
+	case x.settled == withheld:
+		return filter.Hold
+	case x.answer == nil || x.answer.form == events:
+		return filter.Continue
+	}
+	return x.withhold(policies.AnswerRefused)
+}
+
+func (x *stream) filterDocument() filter.Action {
+	body, err := x.s.Body(filter.Response, policies.MaxAnswerBytes+1)
+	if err != nil {
+		return x.withhold(policies.AnswerRefused)
+	}
+	out, fault := mcp.FilterList(body, x.msg.ID, x.keep)
+	if fault != nil {
+		return x.withhold(fault.Reason)
+	}
+	if x.s.ReplaceBody(filter.Response, out) != nil {
+		return x.withhold(policies.Internal)
+	}
+	x.answer = nil
+	return filter.Continue
+}
+
+func (x *stream) filterEvents() filter.Action {
+	chunk, err := x.s.Body(filter.Response, policies.MaxAnswerBytes)
+	if errors.Is(err, filter.ErrNotFound) {
+		return filter.Continue
+	}
+	if err != nil {
+		return x.withhold(policies.Internal)
+	}
+	out, fault := x.answer.sse.Write(nil, chunk)
+	if fault != nil {
+		return x.withhold(fault.Reason)
+	}
+	if x.s.ReplaceBody(filter.Response, out) != nil {
+		return x.withhold(policies.Internal)
+	}
+	return filter.Continue
+}
+
+// withhold keeps an answer that can't be checked from the client. Before the
+// answer's headers have gone out the client gets an error; later the stream is
+// reset.
+func (x *stream) withhold(reason policies.Reason) filter.Action {
+	x.settled = withheld
+	d := policies.Decision{ID: x.gate.ids.next(x.now), Reason: reason}
+	x.gate.host.Log(filter.Warn, x.line(d))
+	_ = x.s.Reply(x.msg.Refuse(reason).Reply(d.ID))
+	return filter.Hold
+}

@@ -1,0 +1,76 @@
+package admission
+
+import (
+	"errors"
+
+	"keyward/policies"
+	"keyward/policies/engine"
+)
+
+// decide asks the policy about one input. Any one deny reason wins, then ask,
+// then allow; what is undefined, of another type or in error never allows.
+func (s *state) decide(input engine.Value, now int64) policies.Decision {
+	d := policies.Decision{Policy: s.policy, Generation: s.view.Generation()}
+	s.vm.Begin(input, now)
+
+	reasons, err := s.eval(s.deny)
+	if err != nil || !reasons.IsUndefined() && reasons.Kind() != engine.KindSet {
+		d.Reason = policies.PolicyFailed
+		return d
+	}
+	if reasons.Len() > 0 {
+		d.Reason = policies.DeniedByRule
+		d.Details = texts(reasons)
+		return d
+	}
+	switch ask, err := s.isTrue(s.ask); {
+	case err != nil:
+		d.Reason = policies.PolicyFailed
+		return d
+	case ask:
+		d.Verdict, d.Reason = policies.Ask, policies.AskFirst
+		return d
+	}
+	switch allow, err := s.isTrue(s.allow); {
+	case err != nil:
+		d.Reason = policies.PolicyFailed
+	case allow:
+		d.Verdict, d.Reason = policies.Allow, policies.ReasonNone
+	default:
+		d.Reason = policies.NotGranted
+	}
+	return d
+}
+
+// eval is undefined for a rule that the policy leaves out.
+func (s *state) eval(e entrypoint) (engine.Value, error) {
+	if !e.there {
+		return engine.Value{}, nil
+	}
+	return s.vm.Eval(e.Entrypoint)
+}
+
+var errNotBoolean = errors.New("rule is not a boolean")
+
+func (s *state) isTrue(e entrypoint) (bool, error) {
+	v, err := s.eval(e)
+	if err != nil || v.IsUndefined() {
+		return false, err
+	}
+	b, ok := v.Bool()
+	if !ok {
+		return false, errNotBoolean
+	}
+	return b, nil
+}
+
+// texts are the strings of a set, for the record.
+func texts(set engine.Value) []string {
+	out := make([]string, 0, set.Len())
+	for v := range set.Elems() {
+		if t, ok := v.Str(); ok {
+			out = append(out, t)
+		}
+	}
+	return out
+}

@@ -1,0 +1,62 @@
+package admission
+
+import (
+	"strings"
+
+	"keyward/plugins/filter"
+	"keyward/plugins/mcp"
+	"keyward/plugins/refusal"
+	"keyward/policies"
+)
+
+// refuse answers a request that never got to the policy.
+func (x *stream) refuse(reason policies.Reason) filter.Action {
+	d := policies.Decision{ID: x.gate.ids.next(x.now), Reason: reason}
+	if x.target != nil && x.target.Kind == policies.KindMCP && x.consumer != nil {
+		fault := mcp.Fault{Reason: reason, ID: x.msg.ID, Revision: x.msg.Revision}
+		return x.deny(d, fault.Reply(d.ID))
+	}
+	return x.deny(d, refusal.New(x.style(), reason, d.ID))
+}
+
+// refuseCall answers an MCP message that can't be read or is not accepted.
+func (x *stream) refuseCall(fault *mcp.Fault) filter.Action {
+	d := policies.Decision{ID: x.gate.ids.next(x.now), Reason: fault.Reason}
+	return x.deny(d, fault.Reply(d.ID))
+}
+
+func (x *stream) style() refusal.Style {
+	if x.target != nil && x.target.Kind == policies.KindLLM {
+		return refusal.LLM
+	}
+	return refusal.Problem
+}
+
+// deny is the one place that refuses. Nothing has left for an upstream, as the
+// headers are still held; Hold stands even where the host can't answer.
+func (x *stream) deny(d policies.Decision, r filter.Reply) filter.Action {
+	x.settled = refused
+	x.answer = nil
+	x.gate.host.Log(filter.Info, x.line(d))
+	_ = x.s.Reply(r)
+	return filter.Hold
+}
+
+// line says what was refused, from IDs and codes alone: nothing of what a
+// client sent, and no policy text, can get into the log through it.
+func (x *stream) line(d policies.Decision) string {
+	var b strings.Builder
+	b.WriteString("deny reason=")
+	b.WriteString(string(d.Reason))
+	b.WriteString(" decision=")
+	b.WriteString(d.ID)
+	if x.target != nil {
+		b.WriteString(" target=")
+		b.WriteString(x.target.ID)
+	}
+	if x.consumer != nil {
+		b.WriteString(" consumer=")
+		b.WriteString(x.consumer.ID)
+	}
+	return b.String()
+}

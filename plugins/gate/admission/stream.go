@@ -1,0 +1,117 @@
+package admission
+
+import (
+	"strconv"
+
+	"keyward/plugins/filter"
+	"keyward/plugins/mcp"
+	"keyward/plugins/snapshot"
+	"keyward/policies"
+)
+
+// A stream is one request and its answer. The verdict falls in exactly one of
+// three callbacks, wherever the request ends; until then the headers are held.
+type stream struct {
+	gate  *Gate
+	s     filter.Stream
+	state *state // in force when the stream began
+
+	now      int64 // when the request came, Unix nanoseconds
+	req      request
+	token    string
+	consumer *snapshot.Consumer // nil: not identified
+	target   *snapshot.Target   // nil: not found
+	headers  mcp.Headers
+	msg      mcp.Message
+	parties  *parties
+
+	settled settled
+	answer  *answer // nil: the answer is passed on as it is
+}
+
+// settled says whether the verdict has been given.
+type settled uint8
+
+const (
+	open     settled = iota
+	admitted         // the request went on
+	refused          // the request was answered here
+	withheld         // the request went on, its answer may not
+)
+
+var _ filter.Handler = (*stream)(nil)
+
+// RequestHeaders decides what needs no body, and holds the rest.
+func (x *stream) RequestHeaders(end bool) filter.Action {
+	x.now = x.gate.host.Now()
+	if reason := x.begin(); reason != policies.ReasonNone {
+		return x.refuse(reason)
+	}
+	if x.target.Kind != policies.KindMCP {
+		return x.decidePlain()
+	}
+	msg, fault := mcp.CheckHeaders(x.req.method, end, &x.headers, settings(x.target))
+	switch {
+	case fault != nil:
+		return x.refuseCall(fault)
+	case x.req.method != "POST":
+		x.msg = msg
+		return x.decideCall()
+	case tooLarge(x.req.contentLength):
+		return x.refuse(policies.BodyTooLarge)
+	}
+	return filter.Hold
+}
+
+// RequestBody decides once the body is whole. A prefix is never decided.
+func (x *stream) RequestBody(size int, end bool) filter.Action {
+	switch {
+	case x.settled != open:
+		return x.after()
+	case size > policies.MaxBodyBytes:
+		return x.refuse(policies.BodyTooLarge)
+	case !end:
+		return filter.Hold
+	}
+	return x.readBody()
+}
+
+// RequestTrailers is where an HTTP/2 request with trailers ends: its body
+// callback never sees the end.
+func (x *stream) RequestTrailers() filter.Action {
+	if x.settled == open {
+		x.readBody()
+	}
+	if x.settled == admitted && !x.cleanTrailers() {
+		return x.refuse(policies.Internal)
+	}
+	return x.after()
+}
+
+// after answers the callbacks that follow the verdict.
+func (x *stream) after() filter.Action {
+	if x.settled == refused {
+		return filter.Hold
+	}
+	return filter.Continue
+}
+
+// Done is called last; the record of the request is written here.
+func (x *stream) Done() {}
+
+func settings(t *snapshot.Target) mcp.Settings {
+	if t.MCP == nil {
+		return mcp.Settings{}
+	}
+	return mcp.Settings{Revisions: t.MCP.Revisions, Origins: t.MCP.Origins}
+}
+
+// tooLarge reports a body whose announced length is beyond what is read, or is
+// no length at all.
+func tooLarge(contentLength string) bool {
+	if contentLength == "" {
+		return false
+	}
+	n, err := strconv.ParseUint(contentLength, 10, 63)
+	return err != nil || n > policies.MaxBodyBytes
+}

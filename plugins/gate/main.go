@@ -1,0 +1,13 @@
+// Command gate is the proxy-wasm plugin that decides every request; see package
+// admission.
+package main
+
+import (
+	"keyward/plugins/gate/admission"
+	"keyward/plugins/internal/host"
+)
+
+func init() { host.Run(admission.New, admission.Refuse) }
+
+// main is never called: a host runs init only.
+func main() {}
