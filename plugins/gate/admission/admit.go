@@ -101,10 +101,34 @@ func (x *stream) readBody() filter.Action {
 		return x.refuseCall(fault)
 	}
 	x.msg = msg
-	if bytes.Contains(body, []byte(x.token)) {
+	if carries(body, msg.Arguments, x.token) {
 		return x.refuseCall(msg.Refuse(policies.TokenMisplaced))
 	}
 	return x.decideCall()
+}
+
+// carries reports whether a message holds the consumer token: what a hijacked
+// agent would pass to a tool of its master's. Escapes are the only way to spell
+// it otherwise.
+func carries(body []byte, arguments engine.Value, tok string) bool {
+	if bytes.Contains(body, []byte(tok)) {
+		return true
+	}
+	return bytes.Contains(body, []byte(`\u`)) && holds(arguments, tok)
+}
+
+// holds looks through names and strings; a message is at most
+// [policies.MaxDepth] deep.
+func holds(v engine.Value, tok string) bool {
+	if s, ok := v.Str(); ok {
+		return strings.Contains(s, tok)
+	}
+	for key, member := range v.All() {
+		if holds(key, tok) || holds(member, tok) {
+			return true
+		}
+	}
+	return false
 }
 
 // decideCall asks the policy about an MCP message.

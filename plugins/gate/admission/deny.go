@@ -12,7 +12,7 @@ import (
 // refuse answers a request that never got to the policy.
 func (x *stream) refuse(reason policies.Reason) filter.Action {
 	d := policies.Decision{ID: x.gate.ids.next(x.now), Reason: reason}
-	if x.target != nil && x.target.Kind == policies.KindMCP && x.consumer != nil {
+	if x.target != nil && x.target.Kind == policies.KindMCP {
 		fault := mcp.Fault{Reason: reason, ID: x.msg.ID, Revision: x.msg.Revision}
 		return x.deny(d, fault.Reply(d.ID))
 	}

@@ -142,6 +142,35 @@ func TestDeniedCallNeverReachesTheUpstream(t *testing.T) {
 	}
 }
 
+func TestATokenInAnArgumentIsRefused(t *testing.T) {
+	tok := newToken(t, "k")
+	for _, spelt := range []string{tok, `\u006b` + tok[1:]} {
+		g, _ := newGate(t, tok)
+		body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","arguments":{"a":["x",{"b":"my token: ` + spelt + `"}]}}}`
+		r := filtertest.Run(g, filtertest.Exchange{Request: post(tok, body)})
+		if r.Upstream != nil || !strings.Contains(r.Client.Text(), "token_misplaced") {
+			t.Errorf("got %+v", r)
+		}
+	}
+}
+
+func TestTheServersOwnStreamIsFiltered(t *testing.T) {
+	tok := newToken(t, "k")
+	g, _ := newGate(t, tok)
+	m := post(tok, "")
+	m.Headers[0][1], m.Body = "GET", nil
+	m.Headers = append(m.Headers, [2]string{"last-event-id", "1"})
+	r := filtertest.Run(g, filtertest.Exchange{Request: m, Upstream: func(filtertest.Message) filtertest.Message {
+		return filtertest.Message{
+			Headers: [][2]string{{":status", "200"}, {"content-type", "text/event-stream"}},
+			Body:    []string{`data: {"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"delete"},{"name":"read"}]}}` + "\n\n"},
+		}
+	}})
+	if r.Client == nil || strings.Contains(r.Client.Text(), "delete") || !strings.Contains(r.Client.Text(), "read") {
+		t.Errorf("a resumed list is not filtered: %+v", r.Client)
+	}
+}
+
 func TestListShowsOnlyWhatMayBeCalled(t *testing.T) {
 	tok := newToken(t, "k")
 	const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`

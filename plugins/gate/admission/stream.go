@@ -99,13 +99,6 @@ func (x *stream) after() filter.Action {
 // Done is called last; the record of the request is written here.
 func (x *stream) Done() {}
 
-func settings(t *snapshot.Target) mcp.Settings {
-	if t.MCP == nil {
-		return mcp.Settings{}
-	}
-	return mcp.Settings{Revisions: t.MCP.Revisions, Origins: t.MCP.Origins}
-}
-
 // tooLarge reports a body whose announced length is beyond what is read, or is
 // no length at all.
 func tooLarge(contentLength string) bool {
@@ -114,4 +107,11 @@ func tooLarge(contentLength string) bool {
 	}
 	n, err := strconv.ParseUint(contentLength, 10, 63)
 	return err != nil || n > policies.MaxBodyBytes
+}
+
+func settings(t *snapshot.Target) mcp.Settings {
+	if t.MCP == nil {
+		return mcp.Settings{}
+	}
+	return mcp.Settings(*t.MCP)
 }
