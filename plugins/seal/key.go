@@ -109,11 +109,10 @@ func (k *PrivateKey) Public() *PublicKey { return k.public }
 
 // Reveal returns the text form, which is the secret itself.
 func (k *PrivateKey) Reveal() (string, error) {
-	b, err := k.key.Bytes()
+	b, err := k.key.Bytes() // the key's own memory: to clear it is to lose the key
 	if err != nil {
 		return "", err
 	}
-	defer clear(b)
 	return text(PrivatePrefix, b), nil
 }
 

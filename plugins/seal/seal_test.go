@@ -182,6 +182,17 @@ func TestKeysRoundTrip(t *testing.T) {
 	}
 }
 
+func TestRevealLeavesTheKeyWhole(t *testing.T) {
+	k := newKey(t)
+	first, err := k.Reveal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := k.Reveal(); err != nil || again != first {
+		t.Errorf("a second Reveal gives another key: %v", err)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	k := newKey(t)
 	text, err := k.Reveal()
