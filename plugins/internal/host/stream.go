@@ -80,7 +80,14 @@ func (stream) ReplaceBody(side filter.Side, body []byte) error {
 	return proxywasm.ReplaceHttpResponseBody(body)
 }
 
+// Property reads the names of the route and the cluster below "xds" first: Envoy
+// has them there alone, older forks of Higress at the top.
 func (stream) Property(path ...string) ([]byte, error) {
+	if len(path) == 1 && (path[0] == "route_name" || path[0] == "cluster_name") {
+		if b, err := proxywasm.GetProperty([]string{"xds", path[0]}); err == nil {
+			return b, nil
+		}
+	}
 	return found(proxywasm.GetProperty(path))
 }
 
