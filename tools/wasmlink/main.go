@@ -83,7 +83,7 @@ func compare(wasm []byte, name string, update bool) error {
 	}
 	want, err := os.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("reading the interface it should have: %w", err)
+		return fmt.Errorf("reading the interface it should have (-update writes it): %w", err)
 	}
 	if !bytes.Equal(want, []byte(face.String())) {
 		return fmt.Errorf("imports or exports differ from %s; if they should, run wasmlink with -update and commit the file:\n%s", name, face.Diff(string(want)))
