@@ -35,6 +35,16 @@ func (x *stream) keep(tool string) bool {
 	return x.state.decide(in, x.now).Verdict == policies.Allow
 }
 
+// eventKeep is [stream.keep] where an event stream may hold a list: in the
+// answer to one, and on the server's own stream, which can resume one. It is nil
+// where a list would be no answer.
+func (x *stream) eventKeep() func(string) bool {
+	if x.answer.list || x.msg.ID == nil {
+		return x.keep
+	}
+	return nil
+}
+
 // ResponseHeaders finds out what kind of answer it is.
 func (x *stream) ResponseHeaders(end bool) filter.Action {
 	switch {
@@ -59,7 +69,7 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	case h.length && x.s.RemoveHeader(filter.Response, "content-length") != nil:
 		return x.withhold(policies.Internal)
 	case x.answer.form == events:
-		x.answer.sse = mcp.NewSSEFilter(x.msg.ID, x.keep)
+		x.answer.sse = mcp.NewSSEFilter(x.msg.ID, x.eventKeep())
 		return filter.Continue
 	}
 	return filter.Hold

@@ -115,6 +115,25 @@ func TestAllowedCallGoesOnWithoutTheToken(t *testing.T) {
 	}
 }
 
+func TestAnswerToACallPassesAsEvents(t *testing.T) {
+	const events = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n" +
+		"data: {\"jsonrpc\":\"2.0\",\"id\":\"a-1\",\"result\":{\"content\":[]}}\n\n"
+	tok := newToken(t, "k")
+	g, host := newGate(t, tok)
+	r := filtertest.Run(g, filtertest.Exchange{
+		Request: post(tok, call("read")),
+		Upstream: func(filtertest.Message) filtertest.Message {
+			return filtertest.Message{
+				Headers: [][2]string{{":status", "200"}, {"content-type", "text/event-stream"}},
+				Body:    []string{events[:30], events[30:]},
+			}
+		},
+	})
+	if r.Client == nil || r.Reset || r.Client.Text() != events {
+		t.Errorf("the client got %v, log %q, want %q", r.Client, host.Logged(), events)
+	}
+}
+
 func TestDeniedCallNeverReachesTheUpstream(t *testing.T) {
 	tok := newToken(t, "k")
 	for _, tool := range []string{"write", "delete", "Read", "read ", "*"} {
