@@ -44,6 +44,11 @@ plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-25
 check: ## lint everything, and fail if that changes a file
 	scripts/check
 
+.PHONY: fmt
+fmt: ## format every Go and Rego file
+	bin=$$(scripts/tools) && git ls-files -z -- '*.go' | xargs -0 $$bin/gofumpt -w && \
+		git ls-files -z -- '*.rego' ':!*/testdata/*' | xargs -0 $$bin/opa fmt -w
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	scripts/fuzz $(FUZZTIME)

@@ -16,8 +16,10 @@ func session(more ...[2]string) [][2]string {
 
 func stateless(more ...[2]string) [][2]string {
 	return append([][2]string{
-		{"content-type", "application/json"}, {"mcp-protocol-version", "2026-07-28"},
-		{"mcp-method", "tools/call"}, {"mcp-name", "get_issue"},
+		{"content-type", "application/json"},
+		{"mcp-protocol-version", "2026-07-28"},
+		{"mcp-method", "tools/call"},
+		{"mcp-name", "get_issue"},
 	}, more...)
 }
 

@@ -19,12 +19,18 @@ func TestNew(t *testing.T) {
 		wantAuth  int
 		wantPaths map[string]string
 	}{
-		{"a problem names reason and decision", refusal.Problem, policies.NotGranted, "D1", 403, "application/problem+json", 0,
-			map[string]string{"reason": "not_granted", "decision": "D1", "type": "urn:keyward:reason:not_granted"}},
-		{"a missing token is challenged for Bearer and Basic", refusal.Problem, policies.TokenMissing, "D1", 401, "application/problem+json", 2,
-			map[string]string{"reason": "token_missing"}},
-		{"an LLM client is challenged for Bearer alone", refusal.LLM, policies.TokenUnknown, "D1", 401, "application/json", 1,
-			map[string]string{"reason": "token_unknown", "type": "error"}},
+		{
+			"a problem names reason and decision", refusal.Problem, policies.NotGranted, "D1", 403, "application/problem+json", 0,
+			map[string]string{"reason": "not_granted", "decision": "D1", "type": "urn:keyward:reason:not_granted"},
+		},
+		{
+			"a missing token is challenged for Bearer and Basic", refusal.Problem, policies.TokenMissing, "D1", 401, "application/problem+json", 2,
+			map[string]string{"reason": "token_missing"},
+		},
+		{
+			"an LLM client is challenged for Bearer alone", refusal.LLM, policies.TokenUnknown, "D1", 401, "application/json", 1,
+			map[string]string{"reason": "token_unknown", "type": "error"},
+		},
 		{"an unknown reason looks like an internal one", refusal.Problem, "no_such_reason", "", 503, "application/problem+json", 0, nil},
 	}
 	for _, tt := range tests {

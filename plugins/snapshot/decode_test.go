@@ -51,8 +51,10 @@ func TestDecodeReadsEveryMember(t *testing.T) {
 	if d := cmp.Diff(wantGrant, s.Consumers[0].Grants[0]); d != "" {
 		t.Errorf("grant (-want +got):\n%s", d)
 	}
-	wantCredential := Credential{ID: "github-pat", Version: 2, Upstream: Upstream{Hosts: []string{"api.github.com"}},
-		Sealed: []Sealed{{"k1", []byte("sealed")}, {"k2", []byte("sealed")}}}
+	wantCredential := Credential{
+		ID: "github-pat", Version: 2, Upstream: Upstream{Hosts: []string{"api.github.com"}},
+		Sealed: []Sealed{{"k1", []byte("sealed")}, {"k2", []byte("sealed")}},
+	}
 	if d := cmp.Diff(wantCredential, s.Credentials[0]); d != "" {
 		t.Errorf("credential (-want +got):\n%s", d)
 	}

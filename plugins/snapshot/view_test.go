@@ -341,9 +341,11 @@ func newLarge(n int) *Snapshot {
 	}
 	for i := range n {
 		d := sha256.Sum256(fmt.Append(nil, i))
-		s.Consumers = append(s.Consumers, Consumer{ID: fmt.Sprintf("w%d", i), Kind: "worker", State: Active,
+		s.Consumers = append(s.Consumers, Consumer{
+			ID: fmt.Sprintf("w%d", i), Kind: "worker", State: Active,
 			Tokens: []Token{{ID: "t", SHA256: hex.EncodeToString(d[:])}},
-			Grants: []Grant{{Target: fmt.Sprintf("t%d", i%1000), Grant: policies.Grant{ID: "g", Tools: []string{"a"}}}}})
+			Grants: []Grant{{Target: fmt.Sprintf("t%d", i%1000), Grant: policies.Grant{ID: "g", Tools: []string{"a"}}}},
+		})
 	}
 	return s
 }

@@ -22,7 +22,8 @@ func TestCompareFollowsTheOrderOfRego(t *testing.T) {
 		return Set(elems)
 	}
 	asc := []Value{
-		{}, Null, Bool(false), Bool(true),
+		{},
+		Null, Bool(false), Bool(true),
 		mustParse(t, `-1e400`), mustParse(t, `-9223372036854775809`), Int(-1 << 63), Int(-1), mustParse(t, `-1e-400`), Int(0), mustParse(t, `1e-400`),
 		mustParse(t, `0.5`), Int(1), mustParse(t, `1.5`), Int(1 << 60), mustParse(t, `9223372036854775808`), mustParse(t, `1e20`), mustParse(t, `1e400`),
 		String(""), String("a"), String("aa"), String("b"), String("é"),

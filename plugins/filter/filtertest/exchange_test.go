@@ -34,8 +34,10 @@ func (p *script) call(name string, f func(filter.Stream, bool) filter.Action, en
 
 func (p *script) RequestHeaders(end bool) filter.Action     { return p.call("headers", p.headers, end) }
 func (p *script) RequestBody(_ int, end bool) filter.Action { return p.call("body", p.body, end) }
-func (p *script) RequestTrailers() filter.Action            { return p.call("trailers", p.trailers, false) }
-func (p *script) ResponseHeaders(end bool) filter.Action    { return p.call("answer", p.answer, end) }
+func (p *script) RequestTrailers() filter.Action { return p.call("trailers", p.trailers, false) }
+
+func (p *script) ResponseHeaders(end bool) filter.Action { return p.call("answer", p.answer, end) }
+
 func (p *script) ResponseBody(_ int, end bool) filter.Action {
 	return p.call("answer-body", p.answerBody, end)
 }
@@ -69,33 +71,63 @@ func TestRun(t *testing.T) {
 		reset            bool
 		faults           string
 	}{
-		{"a request without a body ends with its headers", &script{}, filtertest.Message{Headers: post},
-			"headers end, answer end, done", "", "", false, ""},
-		{"a body ends in a callback of its own", &script{}, body,
-			"headers, body, body, body end, answer end, done", "a|b", "", false, ""},
-		{"an empty chunked body still has an end", &script{}, filtertest.Message{Headers: post, Body: []string{""}},
-			"headers, body, body end, answer end, done", "", "", false, ""},
-		{"with trailers the body has no end", &script{}, trailers,
-			"headers, body, trailers, answer end, done", "a", "", false, ""},
-		{"what is held goes at once when it is let go", &script{headers: hold, body: holdUntilEnd}, body,
-			"headers, body, body, body end, answer end, done", "ab", "", false, ""},
-		{"trailers let go of what is held", &script{headers: hold, body: hold}, trailers,
-			"headers, body, trailers, answer end, done", "a", "", false, ""},
-		{"holding the end is a fault", &script{headers: hold, body: hold}, body,
-			"headers, body, body, body end, done", "-", "-", false, "request end of body: held for ever"},
-		{"holding headers at the end is a fault", &script{headers: hold}, filtertest.Message{Headers: post},
-			"headers end, done", "-", "-", false, "request headers: held for ever"},
-		{"a denial in the body sends nothing upstream", &script{headers: hold, body: deny}, body,
-			"headers, body, answer, answer-body, answer-body end, done", "-", "no", false, ""},
-		{"a continue after a denial is a fault", &script{headers: func(s filter.Stream, _ bool) filter.Action {
-			deny(s, true)
-			return filter.Continue
-		}}, filtertest.Message{Headers: post},
-			"headers end, answer, answer-body, answer-body end, done", "-", "no", false, "request headers: continue after a reply"},
-		{"an answer can be refused", &script{answer: deny}, filtertest.Message{Headers: post},
-			"headers end, answer end, done", "", "no", false, ""},
-		{"an answer under way can only be cut", &script{answerBody: deny}, filtertest.Message{Headers: post},
-			"headers end, answer, answer-body, done", "", "", true, ""},
+		{
+			"a request without a body ends with its headers", &script{},
+			filtertest.Message{Headers: post},
+			"headers end, answer end, done", "", "", false, "",
+		},
+		{
+			"a body ends in a callback of its own", &script{}, body,
+			"headers, body, body, body end, answer end, done", "a|b", "", false, "",
+		},
+		{
+			"an empty chunked body still has an end", &script{},
+			filtertest.Message{Headers: post, Body: []string{""}},
+			"headers, body, body end, answer end, done", "", "", false, "",
+		},
+		{
+			"with trailers the body has no end", &script{}, trailers,
+			"headers, body, trailers, answer end, done", "a", "", false, "",
+		},
+		{
+			"what is held goes at once when it is let go", &script{headers: hold, body: holdUntilEnd}, body,
+			"headers, body, body, body end, answer end, done", "ab", "", false, "",
+		},
+		{
+			"trailers let go of what is held", &script{headers: hold, body: hold}, trailers,
+			"headers, body, trailers, answer end, done", "a", "", false, "",
+		},
+		{
+			"holding the end is a fault", &script{headers: hold, body: hold}, body,
+			"headers, body, body, body end, done", "-", "-", false, "request end of body: held for ever",
+		},
+		{
+			"holding headers at the end is a fault", &script{headers: hold},
+			filtertest.Message{Headers: post},
+			"headers end, done", "-", "-", false, "request headers: held for ever",
+		},
+		{
+			"a denial in the body sends nothing upstream", &script{headers: hold, body: deny}, body,
+			"headers, body, answer, answer-body, answer-body end, done", "-", "no", false, "",
+		},
+		{
+			"a continue after a denial is a fault", &script{headers: func(s filter.Stream, _ bool) filter.Action {
+				deny(s, true)
+				return filter.Continue
+			}},
+			filtertest.Message{Headers: post},
+			"headers end, answer, answer-body, answer-body end, done", "-", "no", false, "request headers: continue after a reply",
+		},
+		{
+			"an answer can be refused", &script{answer: deny},
+			filtertest.Message{Headers: post},
+			"headers end, answer end, done", "", "no", false, "",
+		},
+		{
+			"an answer under way can only be cut", &script{answerBody: deny},
+			filtertest.Message{Headers: post},
+			"headers end, answer, answer-body, done", "", "", true, "",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
