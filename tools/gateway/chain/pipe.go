@@ -318,6 +318,7 @@ var (
 	headersAt  = [...]string{"request headers", "response headers"}
 	bodyAt     = [...]string{"request body", "response body"}
 	trailersAt = [...]string{"request trailers", "response trailers"}
+	doneAt     = "done"
 )
 
 func sideName(side filter.Side) string {

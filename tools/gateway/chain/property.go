@@ -30,7 +30,7 @@ func (v *View) Property(path ...string) ([]byte, error) {
 			return nil, v.misuse("reads filter_state by a path that is not of two elements")
 		}
 		if name, ok := strings.CutPrefix(path[1], filterState); ok {
-			return v.set(name)
+			return v.byName(name)
 		}
 		return nil, filter.ErrNotFound
 	case len(path) == 1 && (path[0] == "plugin_root_id" || path[0] == "plugin_name"):
@@ -45,10 +45,10 @@ func (v *View) Property(path ...string) ([]byte, error) {
 	case len(path) > 1:
 		return nil, v.misuse("reads a filter's property by more than one name")
 	}
-	return v.set(path[0])
+	return v.byName(path[0])
 }
 
-func (v *View) set(name string) ([]byte, error) {
+func (v *View) byName(name string) ([]byte, error) {
 	if b, ok := v.s.properties[name]; ok {
 		return b, nil
 	}

@@ -162,7 +162,7 @@ func (s *Stream) Close() {
 	}
 	for i := range s.views {
 		v := &s.views[i]
-		s.enter(v, "done")
+		s.enter(v, doneAt)
 		v.handle().Done()
 		s.leave()
 	}

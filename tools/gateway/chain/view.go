@@ -23,8 +23,9 @@ type View struct {
 	sawRequest bool
 	reply      *filter.Reply // to be given when the callback returns
 	replied    bool
-	reset      bool // to be cut when the callback returns
-	failed     bool // has a fault that is still to be answered
+	reset      bool    // to be cut when the callback returns
+	resume     [2]bool // by side, likewise
+	failed     bool    // has a fault that is still to be answered
 }
 
 var _ filter.Stream = (*View)(nil)
@@ -59,18 +60,38 @@ func (v *View) Fail(detail string) {
 
 // settle does what the callback that just returned asked for.
 func (v *View) settle() {
-	reply, reset := v.reply, v.reset
+	reply, reset, resume := v.reply, v.reset, v.resume
 	if v.failed {
 		reply = &filter.Reply{Status: 503, Detail: "filter_fault"}
 	}
-	v.reply, v.reset, v.failed = nil, false, false
+	v.reply, v.reset, v.failed, v.resume = nil, false, false, [2]bool{}
 	switch {
 	case reset:
 		v.s.Reset()
 	case reply != nil:
 		v.s.reply(*reply)
+	default:
+		for side, asked := range resume {
+			if p := v.pipe(filter.Side(side)); asked && !p.stopped {
+				p.resume(v.i)
+			}
+		}
 	}
 }
+
+// Begin lets a filter act on the stream outside of the stream's callbacks, from
+// a tick say. What it asks for is done by End; until then it may not change.
+func (v *View) Begin() { v.s.enter(v, "") }
+
+// End does what the filter asked for since Begin.
+func (v *View) End() {
+	v.s.leave()
+	v.settle()
+}
+
+// Running reports whether a callback of this filter runs, or lies between Begin
+// and End.
+func (v *View) Running() bool { return v.s.running == v }
 
 func (v *View) misuse(text string) error {
 	v.Fault(text)
@@ -98,11 +119,24 @@ func (v *View) Map(side filter.Side) *Headers {
 	return nil
 }
 
+// Readable returns the headers of a side for reading. Those that can't be there
+// yet, or are no more, are a fault; at the end of a stream they are just absent.
+func (v *View) Readable(side filter.Side) (*Headers, error) {
+	m := v.Map(side)
+	switch {
+	case m != nil:
+		return m, nil
+	case v.s.at == doneAt:
+		return nil, filter.ErrNotFound
+	}
+	return nil, v.misuse("reads " + sideName(side) + " headers that are not there")
+}
+
 // Headers implements [filter.Stream].
 func (v *View) Headers(side filter.Side) ([][2]string, error) {
-	m := v.Map(side)
-	if m == nil {
-		return nil, filter.ErrNotFound
+	m, err := v.Readable(side)
+	if err != nil {
+		return nil, err
 	}
 	return slices.Clone(m.Pairs()), nil
 }
@@ -275,12 +309,12 @@ func (v *View) Resume(side filter.Side) error {
 	if v.replied {
 		return v.misuse("resumes after a reply")
 	}
-	p := v.pipe(side)
-	if !p.seats[v.i].holds || v.s.running != nil {
+	if !v.pipe(side).seats[v.i].holds || v.s.at != "" {
 		return v.misuse("resumes a " + sideName(side) + " that it does not hold")
 	}
-	if !p.stopped {
-		p.resume(v.i)
+	v.resume[side] = true
+	if v.s.running == nil {
+		v.settle()
 	}
 	return nil
 }
