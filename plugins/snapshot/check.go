@@ -355,5 +355,5 @@ func checkID(pointer, id string) *Error {
 
 // escape makes a name part of a JSON pointer; RFC 6901 section 3.
 func escape(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }

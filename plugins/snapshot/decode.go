@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 
 	"keyward/plugins/internal/strict"
@@ -245,7 +244,7 @@ func readToken(r *strict.Reader, t *Token) error {
 		case "id":
 			return r.String(&t.ID, MaxIDBytes)
 		case "sha256":
-			return r.String(&t.SHA256, hex.EncodedLen(sha256.Size))
+			return r.String(&t.SHA256, 2*sha256.Size)
 		case "expires":
 			return r.Int64(&t.Expires)
 		case "revoked":

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 )
@@ -73,14 +72,23 @@ func validMethod(s string) bool {
 	return s != "" && all(s, func(c byte) bool { return 'A' <= c && c <= 'Z' || c == '-' })
 }
 
-// digest decodes 64 lower-case hex digits.
+// digest decodes 64 lower-case hex digits. It does without encoding/hex, whose
+// errors bring package fmt into a plugin.
 func digest(s string) (d [sha256.Size]byte, ok bool) {
-	if len(s) != hex.EncodedLen(len(d)) || !all(s, func(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }) {
+	if len(s) != 2*len(d) {
 		return d, false
 	}
-	_, err := hex.Decode(d[:], []byte(s))
-	return d, err == nil
+	for i := range d {
+		hi, lo := hexDigit(s[2*i]), hexDigit(s[2*i+1])
+		if hi < 0 || lo < 0 {
+			return d, false
+		}
+		d[i] = byte(hi<<4 | lo)
+	}
+	return d, true
 }
+
+func hexDigit(c byte) int { return strings.IndexByte("0123456789abcdef", c) }
 
 // isToken takes the characters of a header name, lower case; RFC 9110 section
 // 5.6.2.

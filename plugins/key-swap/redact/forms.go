@@ -26,7 +26,7 @@ func forms(secret []byte) [][]byte {
 		add(percent(secret, keep, "0123456789abcdef"))
 	}
 	for _, r := range escapers {
-		add([]byte(r.Replace(string(secret))))
+		add(replace(secret, r))
 	}
 	return list
 }
@@ -60,13 +60,26 @@ func percent(secret []byte, keep, hex string) []byte {
 	return out
 }
 
-// escapers are what encoders in use write for JSON and HTML. A secret has no
-// control characters.
-var escapers = []*strings.Replacer{
-	strings.NewReplacer(`"`, `\"`, `\`, `\\`),
-	strings.NewReplacer(`"`, `\"`, `\`, `\\`, `/`, `\/`),
-	strings.NewReplacer(`"`, `\"`, `\`, `\\`, `<`, `\u003c`, `>`, `\u003e`, `&`, `\u0026`),
-	strings.NewReplacer(`"`, `\u0022`, `\`, `\\`, `<`, `\u003C`, `>`, `\u003E`, `&`, `\u0026`, `'`, `\u0027`, `+`, `\u002B`),
-	strings.NewReplacer(`&`, `&amp;`, `<`, `&lt;`, `>`, `&gt;`, `"`, `&#34;`, `'`, `&#39;`),
-	strings.NewReplacer(`&`, `&amp;`, `<`, `&lt;`, `>`, `&gt;`, `"`, `&quot;`, `'`, `&#x27;`),
+// escapers are what encoders in use write for JSON and HTML: each character in
+// front of its replacement. A secret has no control characters.
+var escapers = [][]string{
+	{`"\"`, `\\\`},
+	{`"\"`, `\\\`, `/\/`},
+	{`"\"`, `\\\`, `<\u003c`, `>\u003e`, `&\u0026`},
+	{`"\u0022`, `\\\`, `<\u003C`, `>\u003E`, `&\u0026`, `'\u0027`, `+\u002B`},
+	{`&&amp;`, `<&lt;`, `>&gt;`, `"&#34;`, `'&#39;`},
+	{`&&amp;`, `<&lt;`, `>&gt;`, `"&quot;`, `'&#x27;`},
+}
+
+func replace(secret []byte, escapes []string) []byte {
+	var out []byte
+	for _, c := range secret {
+		i := slices.IndexFunc(escapes, func(e string) bool { return e[0] == c })
+		if i < 0 {
+			out = append(out, c)
+			continue
+		}
+		out = append(out, escapes[i][1:]...)
+	}
+	return out
 }

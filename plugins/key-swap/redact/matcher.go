@@ -71,6 +71,9 @@ func (m *Matcher) Mask(b []byte) bool {
 	return len(found) > 0
 }
 
+// Open reports whether b ends in what may be the beginning of the secret.
+func (m *Matcher) Open(b []byte) bool { return m.open(b) < len(b) }
+
 // Zero overwrites the spellings. The matcher finds nothing afterwards.
 func (m *Matcher) Zero() {
 	for _, p := range m.patterns {

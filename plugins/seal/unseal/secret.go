@@ -1,4 +1,4 @@
-package seal
+package unseal
 
 import (
 	"errors"
@@ -24,7 +24,9 @@ var (
 // A Secret is a credential in clear. It prints as REDACTED in every form; only
 // Reveal gives it away. The zero Secret is none.
 type Secret struct {
-	b []byte
+	// A pointer, since fmt prints what is in a struct for %p whatever methods
+	// it has.
+	v *struct{ b []byte }
 }
 
 // NewSecret takes b over as a secret. It must be fit for a header: RFC 9110
@@ -44,15 +46,20 @@ func NewSecret(b []byte) (Secret, error) {
 	if b[0] == '$' && b[1] == '{' {
 		return Secret{}, ErrPlaceholder
 	}
-	return Secret{b}, nil
+	return Secret{&struct{ b []byte }{b}}, nil
 }
 
 // Reveal returns the secret itself, not a copy; nil when there is none.
-func (s Secret) Reveal() []byte { return s.b }
+func (s Secret) Reveal() []byte {
+	if s.v == nil {
+		return nil
+	}
+	return s.v.b
+}
 
 // Zero overwrites the secret, in every copy of s. What a garbage collector or a
 // host made of it before stays.
-func (s Secret) Zero() { clear(s.b) }
+func (s Secret) Zero() { clear(s.Reveal()) }
 
 const redacted = "REDACTED"
 

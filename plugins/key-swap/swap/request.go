@@ -1,0 +1,133 @@
+package swap
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"keyward/plugins/filter"
+	"keyward/plugins/snapshot"
+	"keyward/plugins/token"
+	"keyward/policies"
+)
+
+// headers that never go on: Higress' ai-proxy keeps the client's own token in
+// this one.
+var always = []string{"x-hi-original-auth"}
+
+// beside a key, these don't go on either: what a client sends as a credential
+// could be read in place of it; an encoded or partial answer could not be
+// searched for it.
+var beside = []string{
+	"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie",
+	"accept-encoding", "range", "if-range",
+}
+
+// A request is what is read of one and changed in it.
+type request struct {
+	s               filter.Stream
+	headers         [][2]string
+	authority, path string
+}
+
+func newRequest(s filter.Stream, headers [][2]string) *request {
+	r := &request{s: s, headers: headers}
+	for _, h := range headers {
+		switch h[0] {
+		case ":authority":
+			r.authority = h[1]
+		case ":path":
+			r.path = h[1]
+		}
+	}
+	return r
+}
+
+// bound checks that the request goes where every one of ups lets it go.
+func (r *request) bound(ups ...snapshot.Upstream) *refused {
+	var cluster string
+	for _, u := range ups {
+		if len(u.Hosts) > 0 && (!slices.Contains(u.Hosts, hostname(r.authority)) || !r.oneHost()) {
+			return &refused{policies.WrongUpstream, "the request's host is not one of the credential's"}
+		}
+		if len(u.Clusters) == 0 {
+			continue
+		}
+		if cluster == "" {
+			b, err := r.s.Property("cluster_name")
+			if err != nil || len(b) == 0 {
+				return &refused{policies.WrongUpstream, "the host does not say which cluster the request goes to"}
+			}
+			cluster = string(b)
+		}
+		if !slices.Contains(u.Clusters, cluster) {
+			return &refused{policies.WrongUpstream, "the request's cluster is not one of the credential's"}
+		}
+	}
+	return nil
+}
+
+// oneHost reports whether no host header says otherwise than :authority.
+func (r *request) oneHost() bool {
+	return !slices.ContainsFunc(r.headers, func(h [2]string) bool { return h[0] == "host" && h[1] != r.authority })
+}
+
+// hostname is an authority in lower case without port.
+func hostname(authority string) string {
+	if i := strings.LastIndexByte(authority, ':'); i > strings.LastIndexByte(authority, ']') {
+		authority = authority[:i]
+	}
+	return strings.ToLower(authority)
+}
+
+// strip removes what a client must not send: what stands where inject puts a
+// key, all other credentials, and consumer tokens. With a nil inject it leaves
+// what other plugins of the gateway may have put there.
+func (r *request) strip(inject *snapshot.Inject) *refused {
+	var removed []string
+	for _, h := range r.headers {
+		if strings.HasPrefix(h[0], ":") || slices.Contains(removed, h[0]) || !unwanted(h, inject) {
+			continue
+		}
+		if r.s.RemoveHeader(filter.Request, h[0]) != nil {
+			return &refused{policies.Internal, "a header can't be removed"}
+		}
+		removed = append(removed, h[0])
+	}
+	return nil
+}
+
+func unwanted(h [2]string, inject *snapshot.Inject) bool {
+	// To CGI and WSGI an underscore in a header's name is a hyphen.
+	name := strings.ReplaceAll(h[0], "_", "-")
+	if slices.Contains(always, name) || token.Contains([]byte(h[1])) {
+		return true
+	}
+	return inject != nil && (slices.Contains(beside, name) ||
+		inject.Form == snapshot.Header && name == strings.ReplaceAll(inject.Name, "_", "-"))
+}
+
+// inject puts key, which is fit for a header, where i says.
+func (r *request) inject(i *snapshot.Inject, key []byte) *refused {
+	name, value := "authorization", ""
+	switch i.Form {
+	case snapshot.Bearer:
+		value = "Bearer " + string(key)
+	case snapshot.Header:
+		name, value = i.Name, i.Prefix+string(key)
+	case snapshot.Basic:
+		value = "Basic " + base64.StdEncoding.EncodeToString(append([]byte(i.Username+":"), key...))
+	case snapshot.Query:
+		path, ok := withParameter(r.path, i.Name, key)
+		if !ok {
+			return &refused{policies.PathAmbiguous, "the request's path has a fragment or no beginning"}
+		}
+		name, value = ":path", path
+	default:
+		return &refused{policies.NoCredential, "the target's form of injection is not known"}
+	}
+	if r.s.SetHeader(filter.Request, name, value) != nil {
+		return &refused{policies.Internal, "the credential can't be set"}
+	}
+	return nil
+}
