@@ -181,6 +181,17 @@ func TestErrorSaysWhere(t *testing.T) {
 	}
 }
 
+// A document that ends anywhere is refused, and the place can be named.
+func TestDecodeRefusesEveryPrefix(t *testing.T) {
+	whole := strings.TrimSpace(string(readWhole(t)))
+	for i := range whole {
+		var e *Error
+		if _, err := Decode([]byte(whole[:i])); !errors.As(err, &e) || e.Line == 0 {
+			t.Fatalf("the first %d bytes: error = %v", i, err)
+		}
+	}
+}
+
 func TestDecodeRefusesTooMuch(t *testing.T) {
 	if _, err := Decode(make([]byte, MaxBytes+1)); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("error = %v", err)

@@ -1,5 +1,7 @@
 package engine
 
+import "sync"
+
 // A builtin is a function that every policy can call. It gets as many operands
 // as it has arity, each of them defined, and returns undefined where it has no
 // result. It charges the VM for work that grows with its operands.
@@ -9,26 +11,32 @@ type builtin struct {
 	call  func(vm *VM, args []Value) (Value, error)
 }
 
-// tables lists the builtins, a file for each group.
-var tables = [...][]builtin{
-	comparisonBuiltins, numberBuiltins, bitsBuiltins, aggregateBuiltins, collectionBuiltins, objectBuiltins,
-	stringBuiltins, formatBuiltins, typeBuiltins, patternBuiltins, encodingBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins,
+// builtins is every builtin by name. It is made when it is first asked for, not
+// at start: what only reads JSON with this package then links no builtin.
+func builtins() map[string]builtin {
+	table.Do(func() {
+		table.m = map[string]builtin{}
+		for _, group := range [...][]builtin{
+			comparisonBuiltins, numberBuiltins, bitsBuiltins, aggregateBuiltins, collectionBuiltins, objectBuiltins,
+			stringBuiltins, formatBuiltins, typeBuiltins, patternBuiltins, encodingBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins,
+		} {
+			for _, b := range group {
+				table.m[b.name] = b
+			}
+		}
+	})
+	return table.m
 }
 
-var builtins = func() map[string]builtin {
-	all := map[string]builtin{}
-	for _, t := range tables {
-		for _, b := range t {
-			all[b.name] = b
-		}
-	}
-	return all
-}()
+var table struct {
+	sync.Once
+	m map[string]builtin
+}
 
 // Builtins returns names and arities of all that programs may call.
 func Builtins() map[string]int {
-	names := make(map[string]int, len(builtins))
-	for name, b := range builtins {
+	names := map[string]int{}
+	for name, b := range builtins() {
 		names[name] = b.arity
 	}
 	return names

@@ -246,8 +246,8 @@ func (d *JSONDecoder) Pointer() string {
 	var p []byte
 	for i := range d.levels {
 		l := &d.levels[i]
-		if l.n == 0 {
-			break
+		if l.n == 0 || l.object && len(d.names) == l.names {
+			break // nothing is read in it yet, or its first name can't be
 		}
 		p = append(p, '/')
 		if !l.object {

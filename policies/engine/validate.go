@@ -38,7 +38,7 @@ func within(i int32, n int) bool { return i >= 0 && int(i) < n }
 func (p *Program) bindBuiltins() bool {
 	p.builtins = make([]builtin, len(p.image.Builtins))
 	for i, r := range p.image.Builtins {
-		b, ok := builtins[r.Name]
+		b, ok := builtins()[r.Name]
 		if !ok || r.Arity != int32(b.arity) {
 			return false
 		}

@@ -33,7 +33,7 @@ func (e *Error) Locate(b []byte) {
 	d := newDecoder(b)
 	offset := d.Next()
 	for token := range strings.SplitSeq(strings.TrimPrefix(e.Pointer, "/"), "/") {
-		if e.Pointer == "" || !enter(d, unescape.Replace(token)) {
+		if e.Pointer == "" || !enter(d, unescape(token)) {
 			break
 		}
 		offset = d.Next()
@@ -42,7 +42,9 @@ func (e *Error) Locate(b []byte) {
 }
 
 // unescape decodes a token of a JSON pointer; RFC 6901 section 4.
-var unescape = strings.NewReplacer("~1", "/", "~0", "~")
+func unescape(token string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+}
 
 // enter goes into the array or object that comes next, to the value that token
 // names.
