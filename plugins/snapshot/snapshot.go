@@ -11,42 +11,42 @@ const Format = "keyward.snapshot/1"
 // changed between generations Since and Generation of the same Epoch, and
 // Removed names what went.
 type Snapshot struct {
-	Format      string       `json:"format"`
-	Epoch       string       `json:"epoch"`           // changes when generations start anew
-	Generation  uint64       `json:"generation"`      // grows by one with every change
-	Since       uint64       `json:"since,omitempty"` // 0: whole
-	Policy      *Policy      `json:"policy,omitempty"`
-	Targets     []Target     `json:"targets,omitempty"`
-	Consumers   []Consumer   `json:"consumers,omitempty"`
-	Credentials []Credential `json:"credentials,omitempty"`
-	Removed     *Removed     `json:"removed,omitempty"` // only in a delta
+	Format      string       `json:"format" jsonschema:"always keyward.snapshot/1"`
+	Epoch       string       `json:"epoch" jsonschema:"changes when generations start anew"`
+	Generation  uint64       `json:"generation" jsonschema:"grows with every change, from 1"`
+	Since       uint64       `json:"since,omitempty" jsonschema:"0 or absent: a whole snapshot; else a delta from that generation"`
+	Policy      *Policy      `json:"policy,omitempty" jsonschema:"the live policy; absent in a whole snapshot: everything is denied"`
+	Targets     []Target     `json:"targets,omitempty" jsonschema:"what lies behind the gateway"`
+	Consumers   []Consumer   `json:"consumers,omitempty" jsonschema:"the identities that the gateway knows"`
+	Credentials []Credential `json:"credentials,omitempty" jsonschema:"sealed keys of targets"`
+	Removed     *Removed     `json:"removed,omitempty" jsonschema:"what a delta takes away; only in a delta"`
 }
 
 // Removed names entries that a delta takes away.
 type Removed struct {
-	Targets     []string `json:"targets,omitempty"`
-	Consumers   []string `json:"consumers,omitempty"`
-	Credentials []string `json:"credentials,omitempty"`
+	Targets     []string `json:"targets,omitempty" jsonschema:"IDs"`
+	Consumers   []string `json:"consumers,omitempty" jsonschema:"IDs"`
+	Credentials []string `json:"credentials,omitempty" jsonschema:"IDs"`
 }
 
 // A Policy is the one live policy in compiled form.
 type Policy struct {
-	Version string `json:"version"` // shown in decisions and records
-	Program []byte `json:"program"` // policies/engine Program; base64 in JSON
+	Version string `json:"version" jsonschema:"shown in decisions and records"`
+	Program []byte `json:"program" jsonschema:"compiled policy, base64"`
 }
 
 // A Target is something behind the gateway.
 type Target struct {
-	ID       string            `json:"id"`
-	Kind     policies.Kind     `json:"kind"`
-	Labels   map[string]string `json:"labels,omitempty"`
-	Match    []Match           `json:"match"`             // any one of them; at least one
-	Upstream Upstream          `json:"upstream,omitzero"` // where its credential may go
+	ID       string            `json:"id" jsonschema:"stable name"`
+	Kind     policies.Kind     `json:"kind" jsonschema:"protocol that the target speaks"`
+	Labels   map[string]string `json:"labels,omitempty" jsonschema:"free labels, which the policy sees"`
+	Match    []Match           `json:"match" jsonschema:"ways to reach the target; any one of them"`
+	Upstream Upstream          `json:"upstream,omitzero" jsonschema:"where its credential may go"`
 	// Credential is the ID of the credential of every consumer that has none of
 	// its own for this target. Empty: nothing is injected.
-	Credential string  `json:"credential,omitempty"`
-	Inject     *Inject `json:"inject,omitempty"` // nil: nothing is injected
-	MCP        *MCP    `json:"mcp,omitempty"`    // nil for kind mcp: defaults
+	Credential string  `json:"credential,omitempty" jsonschema:"ID of the credential of every consumer without its own; absent: none"`
+	Inject     *Inject `json:"inject,omitempty" jsonschema:"where the credential goes; absent: nothing is injected"`
+	MCP        *MCP    `json:"mcp,omitempty" jsonschema:"settings of a target of kind mcp; absent: defaults"`
 }
 
 // A Match is a way to reach a target. All fields that are set must hold, and at
@@ -54,16 +54,16 @@ type Target struct {
 // path wins; then a match with a host beats one without. Two equal matches are
 // refused at load.
 type Match struct {
-	Route string `json:"route,omitempty"` // the gateway's route name
-	Host  string `json:"host,omitempty"`  // lower case, without port
-	Path  string `json:"path,omitempty"`  // prefix, by whole segments
+	Route string `json:"route,omitempty" jsonschema:"the gateway's route name"`
+	Host  string `json:"host,omitempty" jsonschema:"lower case, without port"`
+	Path  string `json:"path,omitempty" jsonschema:"prefix, by whole segments"`
 }
 
 // Upstream binds a credential to where it may be sent. An empty list does not
 // restrict.
 type Upstream struct {
-	Clusters []string `json:"clusters,omitempty"` // the gateway's cluster names
-	Hosts    []string `json:"hosts,omitempty"`    // request authority, lower case, without port
+	Clusters []string `json:"clusters,omitempty" jsonschema:"the gateway's cluster names; absent: not restricted"`
+	Hosts    []string `json:"hosts,omitempty" jsonschema:"request authority, lower case, without port; absent: not restricted"`
 }
 
 // Form says how a credential enters a request.
@@ -79,16 +79,16 @@ const (
 
 // Inject says where a target takes its credential.
 type Inject struct {
-	Form     Form   `json:"form"`
-	Name     string `json:"name,omitempty"`     // header or query parameter, for header and query
-	Prefix   string `json:"prefix,omitempty"`   // for header: goes before the key, with its own space
-	Username string `json:"username,omitempty"` // for basic
+	Form     Form   `json:"form" jsonschema:"bearer: Authorization: Bearer KEY; header: NAME: PREFIX KEY; query: ?NAME=KEY; basic: Authorization: Basic base64(USERNAME:KEY)"`
+	Name     string `json:"name,omitempty" jsonschema:"header or query parameter, for header and query"`
+	Prefix   string `json:"prefix,omitempty" jsonschema:"for header: goes before the key, with its own space"`
+	Username string `json:"username,omitempty" jsonschema:"for basic"`
 }
 
 // MCP are the settings of an MCP target.
 type MCP struct {
-	Revisions []string `json:"revisions,omitempty"` // accepted protocol revisions; empty: all that Keyward reads
-	Origins   []string `json:"origins,omitempty"`   // accepted Origin values; empty: none but an absent one
+	Revisions []string `json:"revisions,omitempty" jsonschema:"accepted protocol revisions; absent: all that Keyward reads"`
+	Origins   []string `json:"origins,omitempty" jsonschema:"accepted Origin values; absent: none but an absent one"`
 }
 
 // State says whether a consumer may do anything at all.
@@ -103,28 +103,28 @@ const (
 
 // A Consumer is an identity with its tokens and grants.
 type Consumer struct {
-	ID     string            `json:"id"`
-	Kind   string            `json:"kind"` // worker, human or service
-	Labels map[string]string `json:"labels,omitempty"`
-	State  State             `json:"state"`
-	Tokens []Token           `json:"tokens,omitempty"`
-	Grants []Grant           `json:"grants,omitempty"`
+	ID     string            `json:"id" jsonschema:"stable name"`
+	Kind   string            `json:"kind" jsonschema:"worker, human or service"`
+	Labels map[string]string `json:"labels,omitempty" jsonschema:"free labels, which the policy sees"`
+	State  State             `json:"state" jsonschema:"only an active consumer may do anything"`
+	Tokens []Token           `json:"tokens,omitempty" jsonschema:"its consumer tokens, by digest"`
+	Grants []Grant           `json:"grants,omitempty" jsonschema:"what it may use"`
 	// Credentials overrides a target's credential for this consumer: target ID
 	// to credential ID.
-	Credentials map[string]string `json:"credentials,omitempty"`
+	Credentials map[string]string `json:"credentials,omitempty" jsonschema:"its own credentials in place of a target's: target ID to credential ID"`
 }
 
 // A Token is one consumer token, known by its digest alone.
 type Token struct {
-	ID      string `json:"id"`
-	SHA256  string `json:"sha256"`            // 64 lower-case hex digits
-	Expires int64  `json:"expires,omitempty"` // Unix seconds; 0: never
-	Revoked bool   `json:"revoked,omitempty"`
+	ID      string `json:"id" jsonschema:"stable name within the consumer"`
+	SHA256  string `json:"sha256" jsonschema:"digest of the consumer token: 64 lower-case hex digits"`
+	Expires int64  `json:"expires,omitempty" jsonschema:"Unix seconds; 0 or absent: never"`
+	Revoked bool   `json:"revoked,omitempty" jsonschema:"true: refused"`
 }
 
 // A Grant is a policies.Grant together with the target it is for.
 type Grant struct {
-	Target string `json:"target"`
+	Target string `json:"target" jsonschema:"ID of the target"`
 	policies.Grant
 }
 
@@ -136,14 +136,14 @@ type Grant struct {
 // key goes where it was enrolled for and nowhere else, even if a target says
 // otherwise.
 type Credential struct {
-	ID       string   `json:"id"`
-	Version  uint64   `json:"version"`
-	Upstream Upstream `json:"upstream,omitzero"` // where it may go, beside its target's
-	Sealed   []Sealed `json:"sealed"`
+	ID       string   `json:"id" jsonschema:"stable name; sealed in"`
+	Version  uint64   `json:"version" jsonschema:"grows with every rotation, from 1; sealed in"`
+	Upstream Upstream `json:"upstream,omitzero" jsonschema:"where it may go, beside its target's; sealed in"`
+	Sealed   []Sealed `json:"sealed" jsonschema:"one ciphertext for each gateway key in use"`
 }
 
 // A Sealed is an HPKE ciphertext (RFC 9180, base mode); see plugins/seal.
 type Sealed struct {
-	Key  string `json:"key"`  // ID of the gateway key it is sealed to
-	Data []byte `json:"data"` // encapsulated key and ciphertext; base64 in JSON
+	Key  string `json:"key" jsonschema:"ID of the gateway key it is sealed to"`
+	Data []byte `json:"data" jsonschema:"HPKE encapsulated key and ciphertext, base64"`
 }
