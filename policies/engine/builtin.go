@@ -1,6 +1,9 @@
 package engine
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // A builtin is a function that every policy can call. It gets as many operands
 // as it has arity, each of them defined, and returns undefined where it has no
@@ -16,10 +19,7 @@ type builtin struct {
 func builtins() map[string]builtin {
 	table.Do(func() {
 		table.m = map[string]builtin{}
-		for _, group := range [...][]builtin{
-			comparisonBuiltins, numberBuiltins, bitsBuiltins, aggregateBuiltins, collectionBuiltins, objectBuiltins,
-			stringBuiltins, formatBuiltins, typeBuiltins, patternBuiltins, encodingBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins,
-		} {
+		for _, group := range slices.Concat(leanBuiltins(), wideBuiltins()) {
 			for _, b := range group {
 				table.m[b.name] = b
 			}
@@ -33,11 +33,36 @@ var table struct {
 	m map[string]builtin
 }
 
+// leanBuiltins are those of every build, a file for each group. What a build has
+// beside them is for wideBuiltins to say.
+func leanBuiltins() [][]builtin {
+	return [][]builtin{
+		comparisonBuiltins, numberBuiltins, aggregateBuiltins, collectionBuiltins, objectBuiltins,
+		stringBuiltins, typeBuiltins, encodingBuiltins, clockBuiltins,
+	}
+}
+
+var clockBuiltins = []builtin{
+	{"time.now_ns", 0, func(vm *VM, _ []Value) (Value, error) { return Int(vm.now), nil }},
+}
+
 // Builtins returns names and arities of all that programs may call.
 func Builtins() map[string]int {
 	names := map[string]int{}
 	for name, b := range builtins() {
 		names[name] = b.arity
+	}
+	return names
+}
+
+// LeanBuiltins returns names and arities of what programs may call in every
+// build, also in one with the tag lean.
+func LeanBuiltins() map[string]int {
+	names := map[string]int{}
+	for _, group := range leanBuiltins() {
+		for _, b := range group {
+			names[b.name] = b.arity
+		}
 	}
 	return names
 }

@@ -1,20 +1,14 @@
 package engine
 
 import (
-	"math"
-	"math/big"
 	"slices"
 	"unicode/utf8"
 )
 
 var aggregateBuiltins = []builtin{
 	{"count", 1, count},
-	{"sum", 1, func(vm *VM, a []Value) (Value, error) {
-		return vm.fold("sum", a, 0, addChecked, (*big.Int).Add, (*big.Float).Add)
-	}},
-	{"product", 1, func(vm *VM, a []Value) (Value, error) {
-		return vm.fold("product", a, 1, mulChecked, (*big.Int).Mul, (*big.Float).Mul)
-	}},
+	{"sum", 1, func(vm *VM, a []Value) (Value, error) { return vm.fold("sum", opPlus, a, 0) }},
+	{"product", 1, func(vm *VM, a []Value) (Value, error) { return vm.fold("product", opMul, a, 1) }},
 	{"max", 1, func(vm *VM, a []Value) (Value, error) { return vm.extreme("max", a, 1) }},
 	{"min", 1, func(vm *VM, a []Value) (Value, error) { return vm.extreme("min", a, -1) }},
 	{"sort", 1, sortList},
@@ -38,22 +32,8 @@ func count(vm *VM, a []Value) (Value, error) {
 	return Value{}, wrongType("count", 1, "array, object, set or string")
 }
 
-func addChecked(x, y int64) (int64, bool) {
-	z := x + y
-	return z, (z > x) == (y > 0)
-}
-
-func mulChecked(x, y int64) (int64, bool) {
-	if x == 0 || y == 0 {
-		return 0, true
-	}
-	z := x * y
-	return z, z/y == x && !(x == -1 && y == math.MinInt64) && !(y == -1 && x == math.MinInt64)
-}
-
-// fold combines numbers: in int64 while they fit, exactly while they are
-// integers, else in floats.
-func (vm *VM) fold(name string, a []Value, start int64, small func(x, y int64) (int64, bool), exact func(z, x, y *big.Int) *big.Int, float func(z, x, y *big.Float) *big.Float) (Value, error) {
+// fold combines numbers: in int64 while that is exact, else foldWide does.
+func (vm *VM) fold(name string, op operation, a []Value, start int64) (Value, error) {
 	elems, err := listOperand(name, a, 0)
 	if err != nil {
 		return Value{}, err
@@ -67,39 +47,13 @@ func (vm *VM) fold(name string, a []Value, start int64, small func(x, y int64) (
 		if i, isInt := e.Int(); !isInt || !ok {
 			ok = false
 		} else {
-			n, ok = small(n, i)
+			n, ok = op.ints(n, i)
 		}
 	}
 	if ok {
 		return Int(n), nil
 	}
-	if v, done, err := vm.foldInts(name, elems, start, exact); done || err != nil {
-		return v, err
-	}
-	f := big.NewFloat(float64(start))
-	if start == 0 {
-		f = new(big.Float)
-	}
-	for _, e := range elems {
-		f = float(f, f, vm.bigFloat(e))
-	}
-	return vm.ofFloat(f)
-}
-
-func (vm *VM) foldInts(name string, elems []Value, start int64, exact func(z, x, y *big.Int) *big.Int) (v Value, done bool, err error) {
-	n := big.NewInt(start)
-	for _, e := range elems {
-		i, ok := vm.bigInt(e)
-		if !ok {
-			return Value{}, false, nil
-		}
-		if n.BitLen()+i.BitLen() > maxBits || !vm.charge((n.BitLen()/64)*(i.BitLen()/64)/64+n.BitLen()/512) {
-			return Value{}, false, failing(name, "number too large")
-		}
-		n = exact(n, n, i)
-	}
-	v, err = vm.ofInt(n)
-	return v, true, err
+	return vm.foldWide(name, op, elems, start)
 }
 
 // extreme returns the last element in sort order, or the first. Of equal ones it

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package engine
 
 import (
@@ -11,6 +13,8 @@ import (
 )
 
 var cryptoBuiltins = []builtin{
+	{"hex.encode", 1, func(vm *VM, a []Value) (Value, error) { return vm.encode("hex.encode", a, hex.EncodeToString) }},
+	{"hex.decode", 1, func(vm *VM, a []Value) (Value, error) { return vm.decode("hex.decode", a, hex.DecodeString) }},
 	{"crypto.md5", 1, digest("crypto.md5", md5.New)},
 	{"crypto.sha1", 1, digest("crypto.sha1", sha1.New)},
 	{"crypto.sha256", 1, digest("crypto.sha256", sha256.New)},

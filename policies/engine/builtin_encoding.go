@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"strings"
 )
 
@@ -28,8 +27,6 @@ var encodingBuiltins = []builtin{
 		return vm.encode("base64url.encode_no_pad", a, base64.RawURLEncoding.EncodeToString)
 	}},
 	{"base64url.decode", 1, func(vm *VM, a []Value) (Value, error) { return vm.decode("base64url.decode", a, decodeBase64URL) }},
-	{"hex.encode", 1, func(vm *VM, a []Value) (Value, error) { return vm.encode("hex.encode", a, hex.EncodeToString) }},
-	{"hex.decode", 1, func(vm *VM, a []Value) (Value, error) { return vm.decode("hex.decode", a, hex.DecodeString) }},
 	{"json.marshal", 1, func(vm *VM, a []Value) (Value, error) {
 		if !vm.charge(weight(a[0], maxDepth)) {
 			return Value{}, errLimits

@@ -1,102 +1,124 @@
 package engine
 
 import (
-	"math/big"
 	"strconv"
 	"strings"
 )
 
 var numberBuiltins = []builtin{
-	{"plus", 2, func(vm *VM, a []Value) (Value, error) {
-		return vm.arith("plus", a, addInts, (*big.Int).Add, (*big.Float).Add)
-	}},
+	{"plus", 2, func(vm *VM, a []Value) (Value, error) { return vm.arith(opPlus, a) }},
 	{"minus", 2, minus},
-	{"mul", 2, func(vm *VM, a []Value) (Value, error) {
-		return vm.arith("mul", a, mulInts, (*big.Int).Mul, (*big.Float).Mul)
-	}},
-	{"div", 2, divide},
-	{"rem", 2, remainder},
-	{"abs", 1, func(vm *VM, a []Value) (Value, error) {
-		return vm.round("abs", a, func(x *big.Float) *big.Float { return x.Abs(x) })
-	}},
-	{"round", 1, func(vm *VM, a []Value) (Value, error) { return vm.round("round", a, roundHalfAway) }},
-	{"ceil", 1, func(vm *VM, a []Value) (Value, error) { return vm.round("ceil", a, ceil) }},
-	{"floor", 1, func(vm *VM, a []Value) (Value, error) { return vm.round("floor", a, floor) }},
+	{"mul", 2, func(vm *VM, a []Value) (Value, error) { return vm.arith(opMul, a) }},
+	{"div", 2, func(vm *VM, a []Value) (Value, error) { return vm.arith(opDiv, a) }},
+	{"rem", 2, func(vm *VM, a []Value) (Value, error) { return vm.arith(opRem, a) }},
+	{"abs", 1, func(vm *VM, a []Value) (Value, error) { return vm.round(opAbs, a) }},
+	{"round", 1, func(vm *VM, a []Value) (Value, error) { return vm.round(opRound, a) }},
+	{"ceil", 1, func(vm *VM, a []Value) (Value, error) { return vm.round(opCeil, a) }},
+	{"floor", 1, func(vm *VM, a []Value) (Value, error) { return vm.round(opFloor, a) }},
 	{"numbers.range", 2, func(vm *VM, a []Value) (Value, error) { return vm.numbers("numbers.range", a[0], a[1], Int(1)) }},
 	{"numbers.range_step", 3, func(vm *VM, a []Value) (Value, error) { return vm.numbers("numbers.range_step", a[0], a[1], a[2]) }},
 	{"to_number", 1, toNumber},
 	{"format_int", 2, formatInt},
 }
 
-// maxBits bounds integers that arithmetic makes.
-const maxBits = 400_000
+// An operation is one of the builtins that calculate.
+type operation uint8
 
-// smallInt bounds integers whose product is still an int64.
-const smallInt = 1 << 31
+const (
+	opPlus operation = iota
+	opMinus
+	opMul
+	opDiv
+	opRem
+	opAbs
+	opRound
+	opCeil
+	opFloor
+)
 
-// bothInts returns both operands when they are small integers.
-func bothInts(a []Value) (x, y int64, ok bool) {
-	x, ok1 := a[0].Int()
-	y, ok2 := a[1].Int()
-	return x, y, ok1 && ok2 && -smallInt <= x && x < smallInt && -smallInt <= y && y < smallInt
+var operationNames = [...]string{"plus", "minus", "mul", "div", "rem", "abs", "round", "ceil", "floor"}
+
+func (op operation) String() string { return operationNames[op] }
+
+// maxExact bounds the operands that are calculated with in int64: sums stay
+// within it, and products are checked.
+const maxExact = 1 << 62
+
+// ints calculates in int64; it is false where that is not exact.
+func (op operation) ints(x, y int64) (z int64, ok bool) {
+	if x <= -maxExact || x >= maxExact || y <= -maxExact || y >= maxExact {
+		return 0, false
+	}
+	switch op {
+	case opPlus:
+		return x + y, true
+	case opMinus:
+		return x - y, true
+	case opMul:
+		z = x * y
+		return z, x == 0 || z/x == y
+	case opDiv:
+		if x == 0 || y == 0 || x%y != 0 {
+			return 0, false
+		}
+		return x / y, true
+	default:
+		if y == 0 {
+			return 0, false
+		}
+		return x % y, true
+	}
 }
 
-func addInts(x, y int64) int64 { return x + y }
-func mulInts(x, y int64) int64 { return x * y }
-
-// bigInt returns the value of v when it is an integer in any form.
-func (vm *VM) bigInt(v Value) (*big.Int, bool) {
-	if i, ok := v.Int(); ok {
-		return big.NewInt(i), true
+// arith calculates in int64 where that is exact, as almost always, and leaves
+// the rest to arithWide.
+func (vm *VM) arith(op operation, a []Value) (Value, error) {
+	if x, ok := a[0].Int(); ok {
+		if y, ok := a[1].Int(); ok {
+			if z, ok := op.ints(x, y); ok {
+				return Int(z), nil
+			}
+		}
 	}
-	text := v.Text()
-	vm.budget -= 20 + len(text)*len(text)/4096
-	if i, ok := new(big.Int).SetString(text, 10); ok {
-		return i, true
+	if err := numbers(op.String(), a); err != nil {
+		return Value{}, err
 	}
-	vm.budget -= 500 // an exponent may be large
-	r, ok := new(big.Rat).SetString(text)
-	if !ok || !r.IsInt() {
-		return nil, false
-	}
-	return r.Num(), true
+	return vm.arithWide(op, a)
 }
 
-func (vm *VM) bigFloat(v Value) *big.Float {
-	vm.budget -= 20 + len(v.Text())/16
-	f, ok := new(big.Float).SetString(v.Text())
-	if !ok {
-		return new(big.Float) // a number's text is always one
+func minus(vm *VM, a []Value) (Value, error) {
+	if a[0].Kind() == KindSet && a[1].Kind() == KindSet {
+		return vm.filterSet(a[0], func(e Value) bool { return !a[1].contains(e) })
 	}
-	return f
+	return vm.arith(opMinus, a)
 }
 
-// ofInt returns i as a value.
-func (vm *VM) ofInt(i *big.Int) (Value, error) {
-	if i.IsInt64() {
-		return Int(i.Int64()), nil
+// round returns integers as they are, or without their sign.
+func (vm *VM) round(op operation, a []Value) (Value, error) {
+	if i, ok := a[0].Int(); ok && -maxExact < i && i < maxExact {
+		if op == opAbs && i < 0 {
+			i = -i
+		}
+		return Int(i), nil
 	}
-	n := i.BitLen()
-	if n > maxBits || !vm.charge(n/64*n/4096) || !vm.alloc(n/3) {
-		return Value{}, failing("number", "too large")
+	if err := numbers(op.String(), a); err != nil {
+		return Value{}, err
 	}
-	return textNumber(i.String()), nil
+	return vm.roundWide(op, a[0])
 }
 
-// ofFloat returns f as a value, in the form OPA gives it.
-func (vm *VM) ofFloat(f *big.Float) (Value, error) {
-	if e := f.MantExp(nil); f.IsInf() || e > maxBits || e < -maxBits || !vm.charge(max(e, -e)/8) {
-		return Value{}, failing("number", "too large")
+func formatInt(vm *VM, a []Value) (Value, error) {
+	if err := numbers("format_int", a); err != nil {
+		return Value{}, err
 	}
-	format := byte('g')
-	if f.IsInt() {
-		format = 'f'
+	base, ok := a[1].Int()
+	if !ok || base != 2 && base != 8 && base != 10 && base != 16 || a[1].p != nil {
+		return Value{}, wrongType("format_int", 2, "one of 2, 8, 10, 16")
 	}
-	s := f.Text(format, -1)
-	if !vm.alloc(len(s)) {
-		return Value{}, errLimits
+	if i, ok := a[0].Int(); ok {
+		return vm.text(strconv.FormatInt(i, int(base)))
 	}
-	return textNumber(s), nil
+	return vm.formatWide(a[0], int(base))
 }
 
 func numbers(name string, a []Value) error {
@@ -106,112 +128,6 @@ func numbers(name string, a []Value) error {
 		}
 	}
 	return nil
-}
-
-// arith works exactly on integers, and in floats of 64 bits of mantissa on
-// anything else.
-func (vm *VM) arith(name string, a []Value, small func(x, y int64) int64, exact func(z, x, y *big.Int) *big.Int, float func(z, x, y *big.Float) *big.Float) (Value, error) {
-	if x, y, ok := bothInts(a); ok {
-		return Int(small(x, y)), nil
-	}
-	if err := numbers(name, a); err != nil {
-		return Value{}, err
-	}
-	if x, ok := vm.bigInt(a[0]); ok {
-		if y, ok := vm.bigInt(a[1]); ok {
-			if x.BitLen()+y.BitLen() > maxBits || !vm.charge((x.BitLen()/64)*(y.BitLen()/64)/64) {
-				return Value{}, failing(name, "number too large")
-			}
-			return vm.ofInt(exact(new(big.Int), x, y))
-		}
-	}
-	return vm.ofFloat(float(new(big.Float), vm.bigFloat(a[0]), vm.bigFloat(a[1])))
-}
-
-func minus(vm *VM, a []Value) (Value, error) {
-	if a[0].Kind() == KindSet && a[1].Kind() == KindSet {
-		return vm.filterSet(a[0], func(e Value) bool { return !a[1].contains(e) })
-	}
-	return vm.arith("minus", a, func(x, y int64) int64 { return x - y }, (*big.Int).Sub, (*big.Float).Sub)
-}
-
-func divide(vm *VM, a []Value) (Value, error) {
-	if x, y, ok := bothInts(a); ok && y != 0 && x != 0 && x%y == 0 {
-		return Int(x / y), nil
-	}
-	if err := numbers("div", a); err != nil {
-		return Value{}, err
-	}
-	x, y := vm.bigFloat(a[0]), vm.bigFloat(a[1])
-	if i, acc := y.Int64(); acc == big.Exact && i == 0 {
-		return Value{}, failing("div", "divide by zero")
-	}
-	return vm.ofFloat(new(big.Float).Quo(x, y))
-}
-
-func remainder(vm *VM, a []Value) (Value, error) {
-	if x, y, ok := bothInts(a); ok && y != 0 {
-		return Int(x % y), nil
-	}
-	if err := numbers("rem", a); err != nil {
-		return Value{}, err
-	}
-	x, ok1 := vm.bigInt(a[0])
-	y, ok2 := vm.bigInt(a[1])
-	if !ok1 || !ok2 {
-		return Value{}, failing("rem", "modulo on floating-point number")
-	}
-	if y.Sign() == 0 {
-		return Value{}, failing("rem", "modulo by zero")
-	}
-	if !vm.charge((x.BitLen() / 64) * (y.BitLen() / 64) / 64) {
-		return Value{}, errLimits
-	}
-	return vm.ofInt(x.Rem(x, y))
-}
-
-func (vm *VM) round(name string, a []Value, f func(*big.Float) *big.Float) (Value, error) {
-	if i, ok := a[0].Int(); ok && -smallInt <= i && i < smallInt {
-		if name == "abs" && i < 0 {
-			i = -i
-		}
-		return Int(i), nil
-	}
-	if err := numbers(name, a); err != nil {
-		return Value{}, err
-	}
-	x := vm.bigFloat(a[0])
-	if !vm.charge(max(x.MantExp(nil), 0) / 64) {
-		return Value{}, errLimits
-	}
-	return vm.ofFloat(f(x))
-}
-
-func roundHalfAway(a *big.Float) *big.Float {
-	half := big.NewFloat(0.5)
-	if a.Signbit() {
-		half.Neg(half)
-	}
-	i, _ := new(big.Float).Add(a, half).Int(nil)
-	return new(big.Float).SetInt(i)
-}
-
-func ceil(a *big.Float) *big.Float {
-	i, _ := a.Int(nil)
-	f := new(big.Float).SetInt(i)
-	if f.Signbit() || a.Cmp(f) == 0 {
-		return f
-	}
-	return new(big.Float).Add(f, big.NewFloat(1))
-}
-
-func floor(a *big.Float) *big.Float {
-	i, _ := a.Int(nil)
-	f := new(big.Float).SetInt(i)
-	if !f.Signbit() || a.Cmp(f) == 0 {
-		return f
-	}
-	return new(big.Float).Sub(f, big.NewFloat(1))
 }
 
 // numbers returns the numbers from one to another, either way.
@@ -296,26 +212,4 @@ func looseNumber(s string) (Value, error) {
 		return v, nil
 	}
 	return Float(f), nil
-}
-
-func formatInt(vm *VM, a []Value) (Value, error) {
-	if err := numbers("format_int", a); err != nil {
-		return Value{}, err
-	}
-	base, ok := a[1].Int()
-	if !ok || base != 2 && base != 8 && base != 10 && base != 16 || a[1].p != nil {
-		return Value{}, wrongType("format_int", 2, "one of 2, 8, 10, 16")
-	}
-	if i, ok := a[0].Int(); ok {
-		return vm.text(strconv.FormatInt(i, int(base)))
-	}
-	if i, ok := new(big.Int).SetString(a[0].Text(), 10); ok {
-		return vm.text(i.Text(int(base)))
-	}
-	f := vm.bigFloat(a[0])
-	if !vm.charge(max(f.MantExp(nil), 0) / 16) {
-		return Value{}, errLimits
-	}
-	i, _ := f.Int(nil)
-	return vm.text(i.Text(int(base)))
 }

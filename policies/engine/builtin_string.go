@@ -23,7 +23,6 @@ var stringBuiltins = []builtin{
 	{"split", 2, split},
 	{"strings.split_n", 3, splitN},
 	{"replace", 3, replace},
-	{"strings.replace_n", 2, replaceN},
 	{"substring", 3, substring},
 	{"indexof", 2, indexOf},
 	{"indexof_n", 2, indexOfN},
@@ -146,35 +145,6 @@ func replace(vm *VM, a []Value) (Value, error) {
 		return Value{}, errLimits
 	}
 	return String(strings.ReplaceAll(s, from, to)), nil
-}
-
-func replaceN(vm *VM, a []Value) (Value, error) {
-	if err := objects("strings.replace_n", a[:1]); err != nil {
-		return Value{}, err
-	}
-	s, err := strOperand("strings.replace_n", a, 1)
-	if err != nil {
-		return Value{}, err
-	}
-	var pairs []string
-	size := 0
-	for _, m := range a[0].members() {
-		from, ok1 := m.Key.Str()
-		to, ok2 := m.Value.Str()
-		if !ok1 || !ok2 {
-			return Value{}, wrongType("strings.replace_n", 1, "object of strings")
-		}
-		pairs = append(pairs, from, to)
-		size += len(from) + len(to)
-	}
-	if !vm.charge(len(s)/4+size) || !vm.alloc(512+4*size) {
-		return Value{}, errLimits
-	}
-	w := limitedText{vm: vm}
-	if _, err := strings.NewReplacer(pairs...).WriteString(&w, s); err != nil {
-		return Value{}, errLimits
-	}
-	return String(w.b.String()), nil
 }
 
 // limitedText collects text on account of a VM.

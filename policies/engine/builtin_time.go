@@ -1,9 +1,10 @@
+//go:build !lean
+
 package engine
 
 import "time"
 
 var timeBuiltins = []builtin{
-	{"time.now_ns", 0, func(vm *VM, _ []Value) (Value, error) { return Int(vm.now), nil }},
 	{"time.parse_ns", 2, func(vm *VM, a []Value) (Value, error) {
 		layout, text, err := strOperands("time.parse_ns", a)
 		if err != nil {

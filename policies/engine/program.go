@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/hex"
 	"strings"
 )
 
@@ -22,7 +21,7 @@ func Load(program []byte) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{image: m, version: hex.EncodeToString(digest[:8])}
+	p := &Program{image: m, version: hexText(digest[:8])}
 	if !p.validate() {
 		return nil, ErrProgram
 	}
@@ -74,3 +73,12 @@ func (p *Program) location(pc int32) Location {
 
 // pathKey is how byPath names a path.
 func pathKey(path []string) string { return strings.Join(path, "\x00") }
+
+// hexText is encoding/hex without its errors, which link fmt.
+func hexText(b []byte) string {
+	out := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		out = append(out, hexDigits[c>>4], hexDigits[c&15])
+	}
+	return string(out)
+}
