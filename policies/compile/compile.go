@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
@@ -37,6 +38,7 @@ type Source struct {
 // Options of [Compile]. The zero value compiles [DefaultEntrypoints].
 type Options struct {
 	Entrypoints []string // rules by path, such as "keyward/allow"; one that is not there is left out
+	Wide        bool     // for engines with every builtin; without it only those that lean builds have
 	Schema      []byte   // JSON schema of the input, which the types of the policy must fit; nil checks nothing
 }
 
@@ -57,7 +59,7 @@ func Compile(src Source, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := check(modules, src.Data, opt.Schema)
+	c, err := check(modules, src.Data, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func Compile(src Source, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := plan(src, present)
+	p, err := plan(src, present, opt.Wide)
 	if err != nil {
 		return nil, asErrors(err)
 	}
@@ -89,8 +91,9 @@ func Compile(src Source, opt Options) (*Result, error) {
 }
 
 // Check reports what is wrong with a policy, tests and all, without compiling
-// it. The error is [Errors] when the policy is at fault.
-func Check(src Source, schema []byte) error {
+// it; of opt, the entrypoints don't matter. The error is [Errors] when the policy
+// is at fault.
+func Check(src Source, opt Options) error {
 	if err := bounded(src); err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func Check(src Source, schema []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = check(modules, src.Data, schema)
+	_, err = check(modules, src.Data, opt)
 	return err
 }
 
@@ -118,7 +121,7 @@ func bounded(src Source) error {
 
 // parse parses all modules, and reports the errors of all of them.
 func parse(texts map[string]string) (map[string]*ast.Module, error) {
-	opts := ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true, Capabilities: Capabilities()}
+	opts := ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true, Capabilities: Capabilities(true)}
 	modules := make(map[string]*ast.Module, len(texts))
 	var errs Errors
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
@@ -143,14 +146,14 @@ func parse(texts map[string]string) (map[string]*ast.Module, error) {
 }
 
 // check compiles modules as OPA does, for the sake of its errors.
-func check(modules map[string]*ast.Module, data map[string]any, schema []byte) (*ast.Compiler, error) {
+func check(modules map[string]*ast.Module, data map[string]any, opt Options) (*ast.Compiler, error) {
 	c := ast.NewCompiler().
-		WithCapabilities(Capabilities()).
+		WithCapabilities(Capabilities(opt.Wide)).
 		WithDefaultRegoVersion(ast.RegoV1).
 		WithPathConflictsCheck(func(path []string) (bool, error) { return hasPath(data, path), nil })
-	if schema != nil {
+	if opt.Schema != nil {
 		var s any
-		if err := util.UnmarshalJSON(schema, &s); err != nil {
+		if err := util.UnmarshalJSON(opt.Schema, &s); err != nil {
 			return nil, fmt.Errorf("input schema: %w", err)
 		}
 		set := ast.NewSchemaSet()
@@ -213,7 +216,7 @@ func entrypointRef(name string) (ast.Ref, error) {
 }
 
 // plan lets OPA plan the entrypoints.
-func plan(src Source, entrypoints []string) (p *ir.Policy, err error) {
+func plan(src Source, entrypoints []string, wide bool) (p *ir.Policy, err error) {
 	defer func() {
 		if r := recover(); r != nil { // some policies that can't be planned make the planner panic
 			p, err = nil, fmt.Errorf("the policy can't be planned: %v", r)
@@ -234,7 +237,7 @@ func plan(src Source, entrypoints []string) (p *ir.Policy, err error) {
 		WithBundle(b).
 		WithEntrypoints(entrypoints...).
 		WithPruneUnused(true).
-		WithCapabilities(Capabilities()).
+		WithCapabilities(Capabilities(wide)).
 		WithRegoVersion(ast.RegoV1)
 	if err := c.Build(context.Background()); err != nil {
 		return nil, err
@@ -264,10 +267,13 @@ func baseDocument(data map[string]any) (engine.Value, error) {
 	return v, nil
 }
 
-// Capabilities returns what a policy may use: OPA's language and the builtins
-// that the engine has.
-func Capabilities() *ast.Capabilities {
-	have := engine.Builtins()
+// Capabilities returns what a policy may use: OPA's language, and the builtins
+// that every engine has, or with wide those that this one has.
+func Capabilities(wide bool) *ast.Capabilities {
+	have := engine.LeanBuiltins()
+	if wide {
+		have = engine.Builtins()
+	}
 	caps := ast.CapabilitiesForThisVersion()
 	caps.AllowNet = []string{} // none
 	caps.Builtins = slices.DeleteFunc(slices.Clone(caps.Builtins), func(b *ast.Builtin) bool {
@@ -283,6 +289,15 @@ var rewritten = map[string]bool{
 	ast.RegoMetadataChain.Name: true, ast.RegoMetadataRule.Name: true,
 }
 
+// hint says of an unknown function that an engine with every builtin knows it.
+func hint(e *ast.Error) string {
+	name, ok := strings.CutPrefix(e.Message, "undefined function ")
+	if _, wide := engine.Builtins()[name]; !ok || !wide {
+		return ""
+	}
+	return " (a lean gateway does not have it; a wide one does)"
+}
+
 // asErrors returns err as Errors when OPA found the policy at fault, else as it
 // is.
 func asErrors(err error) error {
@@ -292,7 +307,7 @@ func asErrors(err error) error {
 	}
 	errs := make(Errors, len(found))
 	for i, e := range found {
-		errs[i] = Error{Code: e.Code, Message: e.Message}
+		errs[i] = Error{Code: e.Code, Message: e.Message + hint(e)}
 		if e.Location != nil {
 			errs[i].File, errs[i].Row, errs[i].Col = e.Location.File, e.Location.Row, e.Location.Col
 		}

@@ -36,7 +36,7 @@ deny contains msg if {
 // run compiles a policy and asks for one of its entrypoints.
 func run(t *testing.T, src Source, entrypoint, input string) (engine.Value, *engine.VM, error) {
 	t.Helper()
-	r, err := Compile(src, Options{Entrypoints: []string{entrypoint}})
+	r, err := Compile(src, Options{Entrypoints: []string{entrypoint}, Wide: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestCompileRefuses(t *testing.T) {
 			if tt.schema != "" {
 				schema = []byte(tt.schema)
 			}
-			_, err := Compile(Source{Modules: map[string]string{"p.rego": tt.policy}, Data: tt.data}, Options{Schema: schema})
+			_, err := Compile(Source{Modules: map[string]string{"p.rego": tt.policy}, Data: tt.data}, Options{Schema: schema, Wide: true})
 			if err == nil {
 				t.Fatal("compiled")
 			}

@@ -41,7 +41,7 @@ func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
 	}
 	defer store.Abort(ctx, txn)
 	c := ast.NewCompiler().
-		WithCapabilities(Capabilities()).
+		WithCapabilities(Capabilities(true)).
 		WithDefaultRegoVersion(ast.RegoV1).
 		WithEnablePrintStatements(true).
 		WithRewriteTestRules(opt.Verbose)

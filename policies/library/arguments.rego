@@ -39,15 +39,6 @@ small(limits) if {
 	}
 }
 
-# METADATA
-# title: Is this argument there, a text, and matched whole by the pattern?
-# description: The pattern is an RE2 expression; it need not be anchored.
-matches(name, pattern) if {
-	is_string(input.mcp.arguments[name])
-	regex.is_valid(pattern) # else a stray parenthesis could undo the anchors
-	regex.match(sprintf(`\A(?:%s)\z`, [pattern]), input.mcp.arguments[name])
-}
-
 short(value, characters) if {
 	is_string(value)
 	count(value) <= characters

@@ -57,33 +57,3 @@ test_fail_when_a_limit_is_missing if {
 		not arguments.small(object.remove(limits, [name])) with input.mcp.arguments as {"a": "x"}
 	}
 }
-
-# --- matches ---
-
-test_pass_whole_match if arguments.matches("ref", `[a-z]+-\d+`) with input.mcp.arguments as {"ref": "web-12"}
-
-test_pass_alternatives_are_anchored_together if {
-	arguments.matches("ref", `main|dev`) with input.mcp.arguments as {"ref": "dev"}
-	not arguments.matches("ref", `main|dev`) with input.mcp.arguments as {"ref": "dev-evil"}
-	not arguments.matches("ref", `main|dev`) with input.mcp.arguments as {"ref": "evil-main"}
-}
-
-test_fail_match_of_a_part if {
-	not arguments.matches("ref", `[a-z]+-\d+`) with input.mcp.arguments as {"ref": "x; web-12"}
-}
-
-test_fail_match_of_one_line_of_several if {
-	not arguments.matches("ref", `[a-z]+`) with input.mcp.arguments as {"ref": "web\nevil"}
-	not arguments.matches("ref", `[a-z]+`) with input.mcp.arguments as {"ref": "web\n"}
-}
-
-test_fail_pattern_that_would_undo_the_anchors if {
-	not arguments.matches("ref", `web)|(.*`) with input.mcp.arguments as {"ref": "evil"}
-	not arguments.matches("ref", `\Qweb`) with input.mcp.arguments as {"ref": "web"}
-}
-
-test_fail_argument_missing_or_no_text if {
-	not arguments.matches("ref", `.*`) with input.mcp.arguments as {}
-	not arguments.matches("ref", `.*`) with input.mcp.arguments as {"ref": null}
-	not arguments.matches("ref", `.*`) with input.mcp.arguments as {"ref": ["web"]}
-}

@@ -6,23 +6,29 @@
 #     deny contains "outside working hours" if {
 #       not hours.within({
 #         "days": {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday"},
-#         "from": 8, "until": 18, "utc_offset": 1,
+#         "from": 8, "until": 18, "utc_offset_minutes": 60,
 #       })
 #     }
 #
 #   Hours are whole, 0 to 24; "until" is the first hour outside. Hours that span
-#   midnight are two calls. The offset from UTC is in hours and may be a
-#   fraction; daylight saving time is not followed.
+#   midnight are two calls. Daylight saving time is not followed.
 package keyward.library.hours
 
 # METADATA
 # title: Is it now within these hours of these days?
 within(hours) if {
-	now := time.now_ns() + (hours.utc_offset * nanoseconds_per_hour)
-	time.weekday(now) in hours.days
-	[hour, _, _] := time.clock(now)
-	hour >= hours.from
-	hour < hours.until
+	now := time.now_ns() + (hours.utc_offset_minutes * minute)
+	weekdays[(whole(now, day) + 4) % 7] in hours.days # the first day was a Thursday
+	clock := whole(now % day, 60 * minute)
+	clock >= hours.from
+	clock < hours.until
 }
 
-nanoseconds_per_hour := ((60 * 60) * 1000) * 1000000
+# How often a unit fits into a time after 1970.
+whole(time, unit) := (time - (time % unit)) / unit
+
+weekdays := ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+
+minute := 60000000000
+
+day := (24 * 60) * minute

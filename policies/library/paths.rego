@@ -31,7 +31,9 @@ plain(path) := segments if {
 	is_string(path)
 	path != ""
 	not startswith(path, "~")
-	not regex.match(`[\\%\x00-\x1f\x7f]`, path)
+	every mark in marks {
+		not contains(path, mark)
+	}
 	segments := split(path, "/")
 	every position, segment in segments {
 		segment_plain(position, segment)
@@ -41,3 +43,12 @@ plain(path) := segments if {
 segment_plain(0, "")
 
 segment_plain(_, segment) if not segment in {"", ".", ".."}
+
+# Characters that tools and shells act on.
+marks := [
+	"\\", "%", "\u007f",
+	"\u0000", "\u0001", "\u0002", "\u0003", "\u0004", "\u0005", "\u0006", "\u0007",
+	"\u0008", "\u0009", "\u000a", "\u000b", "\u000c", "\u000d", "\u000e", "\u000f",
+	"\u0010", "\u0011", "\u0012", "\u0013", "\u0014", "\u0015", "\u0016", "\u0017",
+	"\u0018", "\u0019", "\u001a", "\u001b", "\u001c", "\u001d", "\u001e", "\u001f",
+]

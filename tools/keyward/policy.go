@@ -67,8 +67,14 @@ func readAll(r io.Reader, name string) ([]byte, error) {
 	return b, err
 }
 
+// wideUsage explains what the ordinary gate plugin does without.
+const wideUsage = "for a gate built with BUILTINS=all: also regex, glob, sprintf, calendars, CIDRs, hashes and numbers beyond 64 bits"
+
 func newPolicyCheck() *cobra.Command {
-	var schema string
+	var (
+		schema string
+		wide   bool
+	)
 	cmd := &cobra.Command{
 		Use:   "check <path>...",
 		Short: "Say what is wrong with a policy, all of it",
@@ -90,10 +96,11 @@ no input can ever have.`,
 			if err != nil {
 				return err
 			}
-			return compile.Check(src, s)
+			return compile.Check(src, compile.Options{Schema: s, Wide: wide})
 		},
 	}
 	cmd.Flags().StringVarP(&schema, "schema", "s", "", "JSON schema of the input")
+	cmd.Flags().BoolVar(&wide, "wide", false, wideUsage)
 	return cmd
 }
 
@@ -133,6 +140,7 @@ func newPolicyCompile() *cobra.Command {
 	var (
 		data, entrypoints []string
 		output, schema    string
+		wide              bool
 	)
 	cmd := &cobra.Command{
 		Use:   "compile <path>...",
@@ -155,7 +163,7 @@ func newPolicyCompile() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := compile.Compile(src, compile.Options{Entrypoints: entrypoints, Schema: s})
+			r, err := compile.Compile(src, compile.Options{Entrypoints: entrypoints, Schema: s, Wide: wide})
 			if err != nil {
 				return err
 			}
@@ -171,6 +179,7 @@ func newPolicyCompile() *cobra.Command {
 	f.StringSliceVarP(&entrypoints, "entrypoint", "e", nil, "rule that can be asked for (may be repeated; default keyward/allow, deny and ask)")
 	f.StringVarP(&output, "output", "o", "policy.kwrp", "file for the program")
 	f.StringVarP(&schema, "schema", "s", "", "JSON schema of the input")
+	f.BoolVar(&wide, "wide", false, wideUsage)
 	return cmd
 }
 
@@ -228,7 +237,7 @@ func (e *evalFlags) run(cmd *cobra.Command, query string) error {
 		return err
 	}
 	rule := strings.ReplaceAll(strings.TrimPrefix(query, "data."), ".", "/")
-	r, err := compile.Compile(src, compile.Options{Entrypoints: []string{rule}})
+	r, err := compile.Compile(src, compile.Options{Entrypoints: []string{rule}, Wide: true})
 	if err != nil {
 		return err
 	}
