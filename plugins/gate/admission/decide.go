@@ -7,8 +7,9 @@ import (
 	"keyward/policies/engine"
 )
 
-// decide asks the policy about one input. Any one deny reason wins, then ask,
-// then allow; what is undefined, of another type or in error never allows.
+// decide asks the policy about one input. Any one deny reason wins; without allow
+// there is no more to ask; then ask decides. What is undefined, of another type
+// or in error never allows.
 func (s *state) decide(input engine.Value, now int64) policies.Decision {
 	d := policies.Decision{Policy: s.policy, Generation: s.view.Generation()}
 	s.vm.Begin(input, now)
@@ -23,21 +24,17 @@ func (s *state) decide(input engine.Value, now int64) policies.Decision {
 		d.Details = texts(reasons)
 		return d
 	}
-	switch ask, err := s.isTrue(s.ask); {
-	case err != nil:
+	allow, err := s.isTrue(s.allow)
+	ask, askErr := s.isTrue(s.ask)
+	switch {
+	case err != nil || askErr != nil:
 		d.Reason = policies.PolicyFailed
-		return d
+	case !allow:
+		d.Reason = policies.NotGranted
 	case ask:
 		d.Verdict, d.Reason = policies.Ask, policies.AskFirst
-		return d
-	}
-	switch allow, err := s.isTrue(s.allow); {
-	case err != nil:
-		d.Reason = policies.PolicyFailed
-	case allow:
-		d.Verdict, d.Reason = policies.Allow, policies.ReasonNone
 	default:
-		d.Reason = policies.NotGranted
+		d.Verdict, d.Reason = policies.Allow, policies.ReasonNone
 	}
 	return d
 }
