@@ -112,11 +112,11 @@ func TestOPATakesInputSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compile.Check(src, schema); err != nil {
+	if err := compile.Check(src, compile.Options{Schema: schema}); err != nil {
 		t.Errorf("policy.rego: %v", err)
 	}
 	src.Modules = map[string]string{"bad.rego": "package keyward\nallow if input.consumer.nickname == \"x\"\n"}
-	if err := compile.Check(src, schema); err == nil || !strings.Contains(err.Error(), "nickname") {
+	if err := compile.Check(src, compile.Options{Schema: schema}); err == nil || !strings.Contains(err.Error(), "nickname") {
 		t.Errorf("a misspelled field: error = %v", err)
 	}
 }

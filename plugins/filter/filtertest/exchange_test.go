@@ -34,7 +34,7 @@ func (p *script) call(name string, f func(filter.Stream, bool) filter.Action, en
 
 func (p *script) RequestHeaders(end bool) filter.Action     { return p.call("headers", p.headers, end) }
 func (p *script) RequestBody(_ int, end bool) filter.Action { return p.call("body", p.body, end) }
-func (p *script) RequestTrailers() filter.Action { return p.call("trailers", p.trailers, false) }
+func (p *script) RequestTrailers() filter.Action            { return p.call("trailers", p.trailers, false) }
 
 func (p *script) ResponseHeaders(end bool) filter.Action { return p.call("answer", p.answer, end) }
 
