@@ -195,6 +195,17 @@ func valueOf(t *testing.T, v ast.Value) engine.Value {
 	return engine.Value{}
 }
 
+// unlike lists the cases that end otherwise than in OPA, with the reason.
+var unlike = map[string]string{
+	"data/nested integer":           "a number that names a member of base data is not turned into a string",
+	"data/toplevel integer":         "a number that names a member of base data is not turned into a string",
+	"numbersrangestep/big int step": "steps beyond 64 bits",
+	"time/clock with NY tz":         "time zones other than UTC",
+	"time/date with LA tz":          "time zones other than UTC",
+	"time/diff":                     "time zones other than UTC",
+	"time/format":                   "time zones other than UTC",
+}
+
 // TestConformance runs OPA's own test cases. Those whose builtins the engine
 // does not have are not counted.
 func TestConformance(t *testing.T) {
@@ -214,11 +225,11 @@ func TestConformance(t *testing.T) {
 			}
 		case strings.Contains(err.Error(), "is not available"):
 			missing[err.Error()[strings.Index(err.Error(), "builtin"):]]++
+		case unlike[tc.Note] != "":
+			failed++
 		default:
 			failed++
-			if verbose {
-				t.Logf("FAIL %s: %.400v", tc.Note, err)
-			}
+			t.Errorf("%s: %.400v", tc.Note, err)
 		}
 	}
 	names := make([]string, 0, len(missing))

@@ -102,7 +102,12 @@ func (vm *VM) builtin(regs []Value, in *Instr) (Value, error) {
 		args = append(args, v)
 	}
 	vm.args = args
-	return b.call(vm, args)
+	v, err := b.call(vm, args)
+	if v.size() > maxResultSize {
+		vm.memory = -1
+		return Value{}, errLimits
+	}
+	return v, err
 }
 
 // failed turns the error of a builtin into what becomes of the evaluation.

@@ -78,7 +78,7 @@ func sortList(vm *VM, a []Value) (Value, error) {
 		return Value{}, err
 	}
 	sorted := vm.make(len(elems))
-	if len(sorted) != len(elems) || !vm.charge(len(elems)+weight(a[0], 64)/4) {
+	if len(sorted) != len(elems) || !vm.charge(len(elems)+(a[0].size()-len(elems))*searchSteps) {
 		return Value{}, errLimits
 	}
 	copy(sorted, elems)

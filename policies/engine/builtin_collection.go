@@ -50,7 +50,7 @@ func setOfSets(name string, v Value) error {
 // filterSet returns the elements of set that keep is true for.
 func (vm *VM) filterSet(set Value, keep func(Value) bool) (Value, error) {
 	elems := vm.make(set.Len())
-	if len(elems) != set.Len() || !vm.charge(set.Len()/4) {
+	if len(elems) != set.Len() || !vm.charge(set.Len()/4+(set.size()-set.Len())*searchSteps) {
 		return Value{}, errLimits
 	}
 	n := 0
@@ -64,12 +64,13 @@ func (vm *VM) filterSet(set Value, keep func(Value) bool) (Value, error) {
 }
 
 func (vm *VM) unite(list []Value) (Value, error) {
-	n := 0
+	n, inner := 0, 0
 	for _, s := range list {
 		n += s.Len()
+		inner += s.size() - s.Len()
 	}
 	elems := vm.make(n)
-	if len(elems) != n || !vm.charge(n) {
+	if len(elems) != n || !vm.charge(n+inner*searchSteps) {
 		return Value{}, errLimits
 	}
 	elems = elems[:0]

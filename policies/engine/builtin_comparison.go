@@ -17,7 +17,9 @@ var comparisonBuiltins = []builtin{
 // compare is Compare on account.
 func (vm *VM) compare(a, b Value) int {
 	if a.Kind() >= KindArray && a.Kind() == b.Kind() {
-		vm.budget -= min(weight(a, 64), weight(b, 64))
+		if !vm.charge(min(a.size(), b.size())) {
+			return 0
+		}
 	}
 	return Compare(a, b)
 }
@@ -26,7 +28,7 @@ func (vm *VM) compare(a, b Value) int {
 func (vm *VM) member(e, c Value) bool {
 	switch c.Kind() {
 	case KindSet:
-		return c.contains(e)
+		return vm.charge(e.size()*searchSteps) && c.contains(e)
 	case KindArray:
 		vm.budget -= c.Len() / 8
 		for _, x := range c.elems() {

@@ -28,10 +28,10 @@ var encodingBuiltins = []builtin{
 	}},
 	{"base64url.decode", 1, func(vm *VM, a []Value) (Value, error) { return vm.decode("base64url.decode", a, decodeBase64URL) }},
 	{"json.marshal", 1, func(vm *VM, a []Value) (Value, error) {
-		if !vm.charge(weight(a[0], maxDepth)) {
+		if !vm.charge(a[0].size()) {
 			return Value{}, errLimits
 		}
-		return vm.text(string(a[0].appendJSON(nil, true)))
+		return vm.text(string(a[0].appendJSON(nil, true, vm.memory)))
 	}},
 	{"json.unmarshal", 1, func(vm *VM, a []Value) (Value, error) {
 		s, err := strOperand("json.unmarshal", a, 0)
@@ -101,7 +101,7 @@ func (vm *VM) parse(name, s string) (Value, error) {
 		}
 		return Value{}, failing(name, err.Error())
 	}
-	if !vm.alloc(weight(v, maxDepth) * valueBytes) {
+	if !vm.alloc(v.size() * valueBytes) {
 		return Value{}, errLimits
 	}
 	return v, nil

@@ -120,7 +120,7 @@ func (vm *VM) filterObject(name string, a []Value, listed bool) (Value, error) {
 	keys := a[1]
 	switch keys.Kind() {
 	case KindArray:
-		if !vm.charge(keys.Len()) || !vm.alloc(keys.Len()*valueBytes) {
+		if !vm.charge(keys.Len()+(keys.size()-keys.Len())*searchSteps) || !vm.alloc(keys.Len()*valueBytes) {
 			return Value{}, errLimits
 		}
 		keys = Set(append([]Value(nil), keys.elems()...))
@@ -144,7 +144,7 @@ func (vm *VM) filterObject(name string, a []Value, listed bool) (Value, error) {
 
 func objectSubset(vm *VM, a []Value) (Value, error) {
 	super, sub := a[0], a[1]
-	if !vm.charge(weight(sub, 64)/4 + super.Len()/8) {
+	if !vm.charge(sub.size() + super.Len()/8) {
 		return Value{}, errLimits
 	}
 	switch k := super.Kind(); {

@@ -37,7 +37,7 @@ func sprintf(vm *VM, a []Value) (Value, error) {
 			args[i] = e.str()
 			size += len(e.str())
 		default:
-			text := string(appendRego(nil, e))
+			text := string(appendRego(nil, e, vm.memory))
 			args[i] = text
 			size += len(text)
 		}
@@ -104,7 +104,7 @@ func templateString(vm *VM, a []Value) (Value, error) {
 		if s, ok := p.Str(); ok {
 			b = append(b, s...)
 		} else {
-			b = appendRego(b, p)
+			b = appendRego(b, p, vm.memory)
 		}
 		if len(b) > vm.memory {
 			return Value{}, errLimits
@@ -113,21 +113,25 @@ func templateString(vm *VM, a []Value) (Value, error) {
 	return vm.text(string(b))
 }
 
-// appendRego appends v as Rego writes it.
-func appendRego(dst []byte, v Value) []byte {
+// appendRego appends v as Rego writes it. It stops somewhere beyond limit bytes,
+// for a caller that refuses so long a text.
+func appendRego(dst []byte, v Value, limit int) []byte {
+	if len(dst) > limit {
+		return dst
+	}
 	switch v.Kind() {
 	case KindString:
 		return strconv.AppendQuote(dst, v.str())
 	case KindArray:
 		dst = append(dst, '[')
-		dst = appendRegoElems(dst, v.elems())
+		dst = appendRegoElems(dst, v.elems(), limit)
 		return append(dst, ']')
 	case KindSet:
 		if v.Len() == 0 {
 			return append(dst, "set()"...)
 		}
 		dst = append(dst, '{')
-		dst = appendRegoElems(dst, v.elems())
+		dst = appendRegoElems(dst, v.elems(), limit)
 		return append(dst, '}')
 	case KindObject:
 		dst = append(dst, '{')
@@ -135,22 +139,22 @@ func appendRego(dst []byte, v Value) []byte {
 			if i > 0 {
 				dst = append(dst, ", "...)
 			}
-			dst = appendRego(dst, m.Key)
+			dst = appendRego(dst, m.Key, limit)
 			dst = append(dst, ": "...)
-			dst = appendRego(dst, m.Value)
+			dst = appendRego(dst, m.Value, limit)
 		}
 		return append(dst, '}')
 	default:
-		return v.AppendJSON(dst)
+		return v.appendJSON(dst, false, limit)
 	}
 }
 
-func appendRegoElems(dst []byte, elems []Value) []byte {
+func appendRegoElems(dst []byte, elems []Value, limit int) []byte {
 	for i, e := range elems {
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		dst = appendRego(dst, e)
+		dst = appendRego(dst, e, limit)
 	}
 	return dst
 }

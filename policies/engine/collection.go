@@ -34,7 +34,16 @@ func newObject(members []Member) Value {
 	if n := len(members); n > 0 && (members[0].Key.Kind() != KindString || members[n-1].Key.Kind() != KindString) {
 		flag = 0
 	}
-	return Value{p: unsafe.Pointer(unsafe.SliceData(members)), m: uint64(KindObject)<<kindShift | flag | uint64(len(members))}
+	n := len(members)
+	for i := range members {
+		if v := &members[i].Value; v.Kind() >= KindArray {
+			n += v.size()
+		}
+		if flag == 0 {
+			n += members[i].Key.size()
+		}
+	}
+	return Value{p: unsafe.Pointer(unsafe.SliceData(members)), m: uint64(KindObject)<<kindShift | flag | uint64(min(n, maxSize))<<sizeShift | uint64(len(members))}
 }
 
 // Set returns the set of elems, without doubles and undefined ones. The caller
@@ -47,7 +56,7 @@ func Set(elems []Value) Value {
 
 // newSet is Set for elements that are sorted, distinct and defined.
 func newSet(elems []Value) Value {
-	return Value{p: unsafe.Pointer(unsafe.SliceData(elems)), m: uint64(KindSet)<<kindShift | uint64(len(elems))}
+	return Value{p: unsafe.Pointer(unsafe.SliceData(elems)), m: uint64(KindSet)<<kindShift | sizeOf(elems)<<sizeShift | uint64(len(elems))}
 }
 
 // An ObjectBuilder collects members with string names. The zero value is ready.

@@ -59,7 +59,13 @@ func (vm *VM) append(c *collector, v Value) {
 	c.elems = append(c.elems, v)
 }
 
+// searchSteps is about how many comparisons it takes to find a place.
+const searchSteps = 16
+
 func (vm *VM) add(c *collector, v Value) {
+	if !vm.charge(v.size() * searchSteps) {
+		return
+	}
 	n := len(c.elems)
 	at := n
 	if n > 0 {
@@ -93,6 +99,9 @@ func (c *collector) find(key Value) (int, bool) {
 // insert sets a member; it reports false when it must be set once only and has
 // another value.
 func (vm *VM) insert(c *collector, key, v Value, once bool) bool {
+	if !vm.charge(key.size() * searchSteps) {
+		return true
+	}
 	i, found := c.find(key)
 	if found {
 		if once {
@@ -129,9 +138,9 @@ func (vm *VM) read(v Value) Value {
 	copy(elems, c.elems)
 	vm.budget -= len(elems) / 32
 	if c.kind == KindSet {
-		c.frozen = newSet(elems)
+		c.frozen = vm.bounded(newSet(elems))
 	} else {
-		c.frozen = newArray(elems)
+		c.frozen = vm.bounded(newArray(elems))
 	}
 	return c.frozen
 }
@@ -154,6 +163,6 @@ func (vm *VM) readObject(c *collector) Value {
 		members[i] = Member{m.Key, vm.read(m.Value)}
 	}
 	vm.budget -= len(members) / 16
-	c.frozen = newObject(members)
+	c.frozen = vm.bounded(newObject(members))
 	return c.frozen
 }

@@ -233,7 +233,7 @@ func (r *jsonReader) endObject(f jsonFrame) (Value, error) {
 	double, found := sortNames(members)
 	if !found {
 		r.names = r.names[:f.names]
-		return Value{p: unsafe.Pointer(unsafe.SliceData(members)), m: uint64(KindObject)<<kindShift | stringKeys | uint64(len(members))}, nil
+		return newObject(members), nil
 	}
 	if r.lenient {
 		r.names = r.names[:f.names]

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -9,10 +10,14 @@ import (
 // array, a key that is no string is the string of its own JSON, undefined is
 // null. Numbers keep the text they were read from. What is not UTF-8 in a
 // string becomes U+FFFD.
-func (v Value) AppendJSON(dst []byte) []byte { return v.appendJSON(dst, false) }
+func (v Value) AppendJSON(dst []byte) []byte { return v.appendJSON(dst, false, math.MaxInt) }
 
-// appendJSON is AppendJSON; html is as in appendString.
-func (v Value) appendJSON(dst []byte, html bool) []byte {
+// appendJSON is AppendJSON; html is as in appendString. It stops somewhere
+// beyond limit bytes, for a caller that refuses so long a text.
+func (v Value) appendJSON(dst []byte, html bool, limit int) []byte {
+	if len(dst) > limit {
+		return dst
+	}
 	switch v.Kind() {
 	case KindBool:
 		return strconv.AppendBool(dst, v.isTrue())
@@ -30,7 +35,7 @@ func (v Value) appendJSON(dst []byte, html bool) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = e.appendJSON(dst, html)
+			dst = e.appendJSON(dst, html, limit)
 		}
 		return append(dst, ']')
 	case KindObject:
@@ -41,7 +46,7 @@ func (v Value) appendJSON(dst []byte, html bool) []byte {
 			}
 			dst = appendString(dst, keyText(m.Key), html)
 			dst = append(dst, ':')
-			dst = m.Value.appendJSON(dst, html)
+			dst = m.Value.appendJSON(dst, html, limit)
 		}
 		return append(dst, '}')
 	default:

@@ -25,7 +25,11 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			if in.B >= 0 && regs[in.B].isCollector() {
 				v = vm.dotCollector(regs[in.B].collector(), vm.val(regs, in.C))
 			} else {
-				v = vm.val(regs, in.B).lookup(vm.val(regs, in.C))
+				key := vm.val(regs, in.C)
+				if n := key.size(); n > 0 && !vm.charge(n*searchSteps) {
+					continue
+				}
+				v = vm.val(regs, in.B).lookup(key)
 			}
 			regs[in.A] = v
 			ok = !v.IsUndefined()
@@ -188,7 +192,7 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 	case OpIsSet:
 		return vm.val(regs, in.A).Kind() == KindSet, nil
 	case OpMerge:
-		regs[in.C] = vm.merge(vm.val(regs, in.A), vm.val(regs, in.B))
+		regs[in.C] = vm.bounded(vm.merge(vm.val(regs, in.A), vm.val(regs, in.B)))
 		return true, nil
 	case OpLen:
 		v := vm.val(regs, in.B)
@@ -197,7 +201,7 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 	case OpUpsert:
 		ops := vm.prog.image.Operands
 		n := ops[in.C]
-		regs[in.A] = vm.upsert(vm.val(regs, in.A), ops[in.C+1:in.C+1+n], vm.val(regs, in.B))
+		regs[in.A] = vm.bounded(vm.upsert(vm.val(regs, in.A), ops[in.C+1:in.C+1+n], vm.val(regs, in.B)))
 		return true, nil
 	case OpResult:
 		vm.results = append(vm.results, vm.val(regs, in.A))

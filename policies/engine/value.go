@@ -41,14 +41,16 @@ type Value struct {
 	// first element of an array or set, the first member of an object, or a
 	// *number that does not fit the payload.
 	p unsafe.Pointer
-	m uint64 // kind in the top byte; below it the length, truth or integer
+	m uint64 // kind in the top byte; below it the length, truth or integer, and the size of a collection
 }
 
 const (
 	kindShift    = 56
 	payloadMask  = 1<<kindShift - 1
 	stringKeys   = 1 << (kindShift - 1) // every key of the object is a string
-	lenMask      = stringKeys - 1
+	lenMask      = 1<<sizeShift - 1
+	sizeShift    = 27
+	maxSize      = 1<<28 - 1 // saturates
 	maxInlineInt = 1<<(kindShift-1) - 1
 	minInlineInt = -1 << (kindShift - 1)
 )
@@ -93,7 +95,7 @@ func Array(elems []Value) Value {
 
 // newArray is Array for elements that are known to be defined.
 func newArray(elems []Value) Value {
-	return Value{p: unsafe.Pointer(unsafe.SliceData(elems)), m: uint64(KindArray)<<kindShift | uint64(len(elems))}
+	return Value{p: unsafe.Pointer(unsafe.SliceData(elems)), m: uint64(KindArray)<<kindShift | sizeOf(elems)<<sizeShift | uint64(len(elems))}
 }
 
 // Kind returns the kind of v.
@@ -128,6 +130,26 @@ func (v Value) elems() []Value { return unsafe.Slice((*Value)(v.p), int(v.m&lenM
 
 // members returns the members of an object, sorted; they must not be changed.
 func (v Value) members() []Member { return unsafe.Slice((*Member)(v.p), int(v.m&lenMask)) }
+
+// size returns how many values are within the collection v, at any depth and
+// as often as they occur: what it costs to walk it. Few values can make a large
+// one, as parts may be shared. It is 0 for anything else.
+func (v Value) size() int {
+	if v.Kind() < KindArray {
+		return 0
+	}
+	return int(v.m >> sizeShift & maxSize)
+}
+
+func sizeOf(elems []Value) uint64 {
+	n := len(elems)
+	for i := range elems {
+		if elems[i].Kind() >= KindArray {
+			n += elems[i].size()
+		}
+	}
+	return uint64(min(n, maxSize))
+}
 
 // Len returns the number of elements of an array or set, of members of an
 // object, and 0 of anything else.

@@ -210,32 +210,22 @@ const valueBytes = int(unsafe.Sizeof(Value{}))
 // equal is Value.Equal on account.
 func (vm *VM) equal(a, b Value) bool {
 	if a.Kind() >= KindArray && a.m == b.m && a.p != b.p {
-		vm.budget -= weight(a, 64)
+		if !vm.charge(a.size()) {
+			return false
+		}
 	}
 	return a.Equal(b)
 }
 
-// weight returns about how many values v consists of, up to a bound beyond
-// which looking closer would cost more than it saves.
-func weight(v Value, depth int) int {
-	n := v.Len()
-	if n == 0 || depth == 0 {
-		return 1
+// maxResultSize bounds the size of values that an evaluation makes, so that
+// walking one is never out of proportion to its memory.
+const maxResultSize = 1 << 24
+
+// bounded returns v, or undefined and no memory left when v is too large.
+func (vm *VM) bounded(v Value) Value {
+	if v.size() > maxResultSize {
+		vm.memory = -1
+		return Value{}
 	}
-	total := n
-	switch v.Kind() {
-	case KindArray, KindSet:
-		for _, e := range v.elems() {
-			if e.Kind() >= KindArray {
-				total += weight(e, depth-1)
-			}
-		}
-	case KindObject:
-		for _, m := range v.members() {
-			if m.Value.Kind() >= KindArray {
-				total += weight(m.Value, depth-1)
-			}
-		}
-	}
-	return total
+	return v
 }

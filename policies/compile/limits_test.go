@@ -1,0 +1,164 @@
+package compile
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"keyward/policies/engine"
+)
+
+// TestLimitsEndWhatWouldNotEnd runs policies written to exhaust their host.
+func TestLimitsEndWhatWouldNotEnd(t *testing.T) {
+	many := `{"n":[` + strings.Repeat("1,", 999) + `1],"s":"` + strings.Repeat("a", 1000) + `"}`
+	tests := []struct {
+		name, rule string
+		want       engine.ErrorCode
+	}{
+		{name: "loops in loops", rule: `allow if { some i, j, k; input.n[i]; input.n[j]; input.n[k]; i + j + k == -1 }`, want: engine.ErrInstructions},
+		{name: "a range without end", rule: `allow if { count(numbers.range(1, 1000000000000)) > 0 }`, want: engine.ErrInstructions},
+		{name: "a string that doubles", rule: `a := concat("", [s | some x in input.n; s := input.s])
+b := concat("", [s | some x in input.n; s := a])
+allow if { count(b) > 0 }`, want: engine.ErrMemory},
+		{name: "a replacement that grows", rule: `a := replace(input.s, "", input.s)
+b := replace(a, "", a)
+allow if { count(b) > 0 }`, want: engine.ErrMemory},
+		{name: "a format with a huge width", rule: `allow if { count(concat("", [s | some x in input.n; s := sprintf("%100000d", [x])])) > 0 }`, want: engine.ErrMemory},
+		{name: "a network of all addresses", rule: `allow if { count(net.cidr_expand("::/0")) > 0 }`, want: engine.ErrMemory},
+		{name: "an array of arrays", rule: `a := [[input.n, i] | some i; input.n[i]]
+b := [[a, input, i] | some i; input.n[i]]
+allow if { some i, j; b[i] == b[j]; i != j }`, want: engine.ErrInstructions},
+		{name: "documents of documents", rule: `a := json.marshal([input | some x in input.n])
+allow if { count([json.unmarshal(a) | some x in input.n]) < 0 }`, want: engine.ErrMemory},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v, _, err := run(t, Source{Modules: map[string]string{"p.rego": "package keyward\n" + tt.rule}}, "keyward/allow", many)
+			var e *engine.Error
+			if !errors.As(err, &e) || e.Code != tt.want && e.Code != engine.ErrMemory && e.Code != engine.ErrInstructions {
+				t.Errorf("got %v, %v; want %s", v, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestNumbersTooLargeAreUndefined shows arithmetic that would fill the memory.
+func TestNumbersTooLargeAreUndefined(t *testing.T) {
+	for _, rule := range []string{
+		`allow if { x := 1e25000 * 1e25000; y := x * x; z := y * y; z * z > 0 }`,
+		`allow if bits.lsh(1, 1000000000) > 0`,
+		`allow if product([1e25000 | some i in numbers.range(1, 1000)]) > 0`,
+	} {
+		v, _, err := run(t, Source{Modules: map[string]string{"p.rego": "package keyward\n" + rule}}, "keyward/allow", `{}`)
+		var e *engine.Error
+		if err != nil && !errors.As(err, &e) || !v.IsUndefined() {
+			t.Errorf("%s: got %v, %v", rule, v, err)
+		}
+	}
+}
+
+func TestOneErrorEndsTheDecision(t *testing.T) {
+	r, err := Compile(Source{Modules: map[string]string{"p.rego": "package keyward\nallow := x if { x := input.a }\nallow := x if { x := input.b }\ndeny contains 1"}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := engine.Load(r.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow, _ := p.Entrypoint("keyward/allow")
+	deny, _ := p.Entrypoint("keyward/deny")
+	vm := p.NewVM(engine.Limits{})
+	var e *engine.Error
+	in, _ := engine.ParseJSON([]byte(`{"a":1,"b":2}`), engine.JSONLimits{})
+	vm.Begin(in, 0)
+	if v, err := vm.Eval(allow); !errors.As(err, &e) || e.Code != engine.ErrConflict {
+		t.Fatalf("two values: %v, %v", v, err)
+	}
+	if v, err := vm.Eval(deny); err == nil {
+		t.Errorf("after an error: %v", v)
+	}
+	in, _ = engine.ParseJSON([]byte(`{"a":1,"b":1}`), engine.JSONLimits{})
+	vm.Begin(in, 0)
+	if v, err := vm.Eval(allow); err != nil || v.String() != "1" {
+		t.Errorf("the next decision: %v, %v", v, err)
+	}
+	if v, err := vm.Eval(engine.Entrypoint{}); err == nil {
+		t.Errorf("no entrypoint at all: %v", v)
+	}
+}
+
+// seal returns program with one byte of its body changed, and a digest that fits.
+func seal(program []byte, at int, b byte) []byte {
+	const header = 21
+	if len(program) <= header {
+		return program
+	}
+	program = slices.Clone(program)
+	program[header+at%(len(program)-header)] ^= b
+	sum := sha256.Sum256(program[header:])
+	copy(program[5:header], sum[:])
+	return program
+}
+
+// TestChangedPrograms changes programs: what still loads must run without a
+// panic and within its limits. MUTATIONS sets how many are tried.
+func TestChangedPrograms(t *testing.T) {
+	var programs [][]byte
+	for _, policy := range []string{
+		examplePolicy,
+		"package keyward\nallow if { every x in input.a { x.b[_] == data.c[x.d] } }\ndeny contains m if { some k, v in input; m := sprintf(\"%v %v\", [k, v]) with input.q as 1 }",
+		"package keyward\np[x].y contains z if { some x, z in input }\nallow if p[input.x].y[1]\nask if data.other[input.r]\nask if data.c[input.a[_].d]",
+	} {
+		r, err := Compile(Source{Modules: map[string]string{"p.rego": policy, "q.rego": "package other\nx := 1\nallow if input.n > 1"}, Data: map[string]any{"trusted": "a", "c": map[string]any{"x": 1.5}}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs = append(programs, r.Program)
+	}
+	input, err := engine.ParseJSON([]byte(`{"a":[{"b":[1],"d":"x"}],"n":11,"r":"allow","x":"a","consumer":{"kind":"a","labels":{"l":"blocked"}}}`), engine.JSONLimits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(cmp.Or(os.Getenv("MUTATIONS"), "20000"))
+	rnd := rand.New(rand.NewPCG(1, 2))
+	ran := 0
+	for range n {
+		changed := programs[rnd.IntN(len(programs))]
+		for range 1 + rnd.IntN(3) {
+			changed = seal(changed, rnd.IntN(1<<16), byte(1<<rnd.IntN(8)))
+		}
+		p, err := engine.Load(changed)
+		if err != nil {
+			if !errors.Is(err, engine.ErrProgram) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		ran++
+		evalAll(t, p, input)
+	}
+	t.Logf("%d of %d changed programs loaded", ran, n)
+}
+
+func evalAll(t *testing.T, p *engine.Program, input engine.Value) {
+	t.Helper()
+	vm := p.NewVM(engine.Limits{Instructions: 10_000, Memory: 1 << 20, Depth: 32})
+	vm.Begin(input, 1)
+	for _, name := range p.Entrypoints() {
+		e, _ := p.Entrypoint(name)
+		v, err := vm.Eval(e)
+		var ee *engine.Error
+		if err != nil && !errors.As(err, &ee) {
+			t.Fatalf("%v, %v", v, err)
+		}
+		_ = v.String()
+		vm.Rules()
+	}
+}
