@@ -15,5 +15,7 @@
 // # Bounds
 //
 // A call that never returns keeps its worker busy for ever, as in Envoy. Memory
-// is bounded per VM; a VM that traps is dead, its streams get status 503.
+// is bounded per VM; a VM that traps is dead, its streams get status 503. V8
+// allows fewer nested calls than wazero does, so a depth that passes here may
+// still trap in Envoy.
 package wasmhost

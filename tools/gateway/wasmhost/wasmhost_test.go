@@ -255,7 +255,7 @@ func TestTraps(t *testing.T) {
 		w.Do(func() { hs.RequestBody([]byte("a"), false) })
 		w.Do(func() { ss.RequestBody(nil, true) })
 		w.Do(func() { ss.ResponseHeaders(chain.NewHeaders([2]string{":status", "200"}), false) })
-		r.run("headers=stack", chaintest.Exchange{})
+		r.run("headers=panic", chaintest.Exchange{})
 		w.Do(func() { hs.RequestBody(nil, true) })
 		w.Do(func() { ss.ResponseBody([]byte("event"), false) })
 		if held.status != "503" || held.upstream {

@@ -156,7 +156,6 @@ var acts = map[string]func(s *stream, arg string, end bool) types.Action{
 		return types.ActionContinue
 	},
 	"panic":  func(*stream, string, bool) types.Action { panic("boom") },
-	"stack":  func(*stream, string, bool) types.Action { return types.Action(deep(1)) },
 	"action": func(_ *stream, arg string, _ bool) types.Action { n, _ := strconv.Atoi(arg); return types.Action(n) },
 	"upper":  func(*stream, string, bool) types.Action { _ = proxywasm.AddHttpRequestHeader("X-Upper", "1"); return 0 },
 	"badcontext": func(*stream, string, bool) types.Action {
@@ -263,9 +262,6 @@ var acts = map[string]func(s *stream, arg string, end bool) types.Action{
 		return 0
 	},
 }
-
-//go:noinline
-func deep(n int) int { return deep(n+1) + n }
 
 func callout(s *stream, cluster string, _ bool) types.Action {
 	headers := [][2]string{{":method", "GET"}, {":path", "/x"}, {":authority", "a"}}
