@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"keyward/plugins/filter"
+	"keyward/plugins/verdict"
+	"keyward/tools/gateway/chain"
+)
+
+// maxLogPath bounds what an access log line shows of a path.
+const maxLogPath = 256
+
+// done counts an exchange and writes its line to the access log: no header, no
+// query, no body.
+func (g *Gateway) done(e *exchange) {
+	g.metrics.done(e)
+	path, _, _ := strings.Cut(rawPath(e.request), "?")
+	attrs := []slog.Attr{
+		slog.String("method", e.request.Method),
+		slog.String("path", path[:min(len(path), maxLogPath)]),
+		slog.Int("status", e.status),
+		slog.Int64("received", e.received.Load()),
+		slog.Int64("sent", e.sent),
+		slog.Duration("duration", time.Since(e.started)),
+	}
+	if e.route != nil {
+		attrs = append(attrs, slog.String("route", e.route.Name), slog.String("cluster", e.route.cluster.Name))
+	}
+	if detail := e.stream.Detail(); detail != "" {
+		attrs = append(attrs, slog.String("detail", detail))
+	}
+	if v, err := verdict.Decode(e.stream.Property(verdict.Property)); err == nil {
+		attrs = append(attrs, slog.String("consumer", v.Consumer), slog.String("target", v.Target), slog.String("decision", v.Decision))
+	}
+	g.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// fault logs a plugin's misuse of the host.
+func (g *Gateway) fault(f chain.Fault) {
+	g.metrics.faults.WithLabelValues(f.Filter).Inc()
+	g.log.Error("plugin fault, request denied", "plugin", f.Filter, "callback", f.At, "fault", f.Text)
+}
+
+var levels = [...]slog.Level{
+	filter.Debug: slog.LevelDebug, filter.Info: slog.LevelInfo, filter.Warn: slog.LevelWarn, filter.Error: slog.LevelError,
+}
+
+func (g *Gateway) pluginLog(plugin string, level filter.Level, line string) {
+	g.log.Log(context.Background(), levels[level], line, "plugin", plugin)
+}
