@@ -60,8 +60,10 @@ func newSecret(t testing.TB, s string) seal.Secret {
 // newCredential returns a credential that is sealed to every key.
 func newCredential(t testing.TB, keys ...*seal.PrivateKey) *snapshot.Credential {
 	t.Helper()
-	c := &snapshot.Credential{ID: "github", Version: 2,
-		Upstream: snapshot.Upstream{Clusters: []string{"c1"}, Hosts: []string{"api.github.com", "uploads.github.com"}}}
+	c := &snapshot.Credential{
+		ID: "github", Version: 2,
+		Upstream: snapshot.Upstream{Clusters: []string{"c1"}, Hosts: []string{"api.github.com", "uploads.github.com"}},
+	}
 	for _, k := range keys {
 		s, err := seal.Seal(k.Public(), newSecret(t, canary), seal.For(c))
 		if err != nil {

@@ -29,40 +29,68 @@ func TestRequestGetsItsKey(t *testing.T) {
 		in    filtertest.Message
 		want  [][2]string
 	}{
-		{"bearer", allow("w1", "bearer", "c-bearer"), request("/mcp"),
-			[][2]string{{":path", "/mcp"}, {"authorization", "Bearer " + bearerKey}}},
-		{"a header with a prefix", allow("w1", "header", "c-header"), request("/v1"),
-			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + headerKey}}},
-		{"basic", allow("w1", "basic", "c-basic"), request("/git"),
-			[][2]string{{":path", "/git"}, {"authorization", basic}}},
-		{"a query parameter, escaped", allow("w1", "query", "c-query"), request("/q?a=1"),
-			[][2]string{{":path", "/q?a=1&api_key=canary%20query%260123456789%3D%3F"}}},
-		{"a consumer's own credential", allow("w2", "header", "c-own"), request("/v1"),
-			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + ownKey}}},
-		{"no credential, nothing injected", allow("w1", "open", ""), request("/o", [2]string{"accept", "*/*"}),
-			[][2]string{{":path", "/o"}, {"accept", "*/*"}}},
-		{"a client's own key goes, every one of them", allow("w1", "header", "c-header"),
+		{
+			"bearer", allow("w1", "bearer", "c-bearer"), request("/mcp"),
+			[][2]string{{":path", "/mcp"}, {"authorization", "Bearer " + bearerKey}},
+		},
+		{
+			"a header with a prefix", allow("w1", "header", "c-header"), request("/v1"),
+			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + headerKey}},
+		},
+		{
+			"basic", allow("w1", "basic", "c-basic"), request("/git"),
+			[][2]string{{":path", "/git"}, {"authorization", basic}},
+		},
+		{
+			"a query parameter, escaped", allow("w1", "query", "c-query"), request("/q?a=1"),
+			[][2]string{{":path", "/q?a=1&api_key=canary%20query%260123456789%3D%3F"}},
+		},
+		{
+			"a consumer's own credential", allow("w2", "header", "c-own"), request("/v1"),
+			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + ownKey}},
+		},
+		{
+			"no credential, nothing injected", allow("w1", "open", ""), request("/o", [2]string{"accept", "*/*"}),
+			[][2]string{{":path", "/o"}, {"accept", "*/*"}},
+		},
+		{
+			"a client's own key goes, every one of them", allow("w1", "header", "c-header"),
 			request("/v1", [2]string{"x-api-key", "evil"}, [2]string{"x-api-key", "evil2"}, [2]string{"accept", "*/*"}),
-			[][2]string{{":path", "/v1"}, {"accept", "*/*"}, {"x-api-key", "Key " + headerKey}}},
-		{"a client's key with an underscore goes", allow("w1", "header", "c-header"), request("/v1", [2]string{"x_api_key", "evil"}),
-			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + headerKey}}},
-		{"credentials in other places go", allow("w1", "header", "c-header"),
+			[][2]string{{":path", "/v1"}, {"accept", "*/*"}, {"x-api-key", "Key " + headerKey}},
+		},
+		{
+			"a client's key with an underscore goes", allow("w1", "header", "c-header"), request("/v1", [2]string{"x_api_key", "evil"}),
+			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + headerKey}},
+		},
+		{
+			"credentials in other places go", allow("w1", "header", "c-header"),
 			request("/v1", [2]string{"authorization", "Bearer dummy"}, [2]string{"proxy-authorization", "x"}, [2]string{"api-key", "x"},
 				[2]string{"x-goog-api-key", "x"}, [2]string{"cookie", "session=1"}),
-			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + headerKey}}},
-		{"ai-proxy's dummy token gives way", allow("w1", "bearer", "c-bearer"), request("/mcp", [2]string{"authorization", "Bearer dummy"}),
-			[][2]string{{":path", "/mcp"}, {"authorization", "Bearer " + bearerKey}}},
-		{"what would hide an echo goes", allow("w1", "bearer", "c-bearer"),
+			[][2]string{{":path", "/v1"}, {"x-api-key", "Key " + headerKey}},
+		},
+		{
+			"ai-proxy's dummy token gives way", allow("w1", "bearer", "c-bearer"), request("/mcp", [2]string{"authorization", "Bearer dummy"}),
+			[][2]string{{":path", "/mcp"}, {"authorization", "Bearer " + bearerKey}},
+		},
+		{
+			"what would hide an echo goes", allow("w1", "bearer", "c-bearer"),
 			request("/mcp", [2]string{"accept-encoding", "gzip"}, [2]string{"range", "bytes=0-9"}, [2]string{"if-range", "x"}),
-			[][2]string{{":path", "/mcp"}, {"authorization", "Bearer " + bearerKey}}},
-		{"a client's token that another plugin kept goes", allow("w1", "open", ""),
+			[][2]string{{":path", "/mcp"}, {"authorization", "Bearer " + bearerKey}},
+		},
+		{
+			"a client's token that another plugin kept goes", allow("w1", "open", ""),
 			request("/o", [2]string{"x-hi-original-auth", "Bearer x"}, [2]string{"x_hi_original_auth", "x"}),
-			[][2]string{{":path", "/o"}}},
-		{"a consumer token goes from wherever it is left", allow("w1", "open", ""),
+			[][2]string{{":path", "/o"}},
+		},
+		{
+			"a consumer token goes from wherever it is left", allow("w1", "open", ""),
 			request("/o", [2]string{"x-debug", "t=" + someToken}, [2]string{"accept", "*/*"}),
-			[][2]string{{":path", "/o"}, {"accept", "*/*"}}},
-		{"without a key other plugins' headers stay", allow("w1", "open", ""), request("/o", [2]string{"authorization", "Bearer theirs"}),
-			[][2]string{{":path", "/o"}, {"authorization", "Bearer theirs"}}},
+			[][2]string{{":path", "/o"}, {"accept", "*/*"}},
+		},
+		{
+			"without a key other plugins' headers stay", allow("w1", "open", ""), request("/o", [2]string{"authorization", "Bearer theirs"}),
+			[][2]string{{":path", "/o"}, {"authorization", "Bearer theirs"}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -29,34 +29,101 @@ func TestAnswerIsRedacted(t *testing.T) {
 		headers  [][2]string
 		trailers [][2]string
 	}{
-		{"nothing to redact passes piece by piece", filtertest.Message{Body: []string{"data: 1\n\n", "data: 2\n\n"}},
-			[]string{"data: 1\n\n", "data: 2\n\n"}, nil, nil},
-		{"a key in a body", filtertest.Message{Headers: [][2]string{{"content-length", "30"}}, Body: []string{`{"k":"` + bearerKey + `"}`}},
-			[]string{`{"k":"` + masked + `"}`}, [][2]string{{"content-length", "30"}}, nil},
-		{"a key in an event", filtertest.Message{Headers: [][2]string{{"content-type", "text/event-stream"}}, Body: []string{"data: " + bearerKey + "\n\n", "data: 2\n\n"}},
-			[]string{"data: " + masked + "\n\n", "data: 2\n\n"}, [][2]string{{"content-type", "text/event-stream"}}, nil},
-		{"a key across pieces", filtertest.Message{Body: []string{"a " + bearerKey[:5], bearerKey[5:9], bearerKey[9:] + " b"}},
-			[]string{"a ", masked + " b"}, nil, nil},
-		{"the beginning of a key at the end", filtertest.Message{Body: []string{"a " + bearerKey[:5]}},
-			[]string{"a ", bearerKey[:5]}, nil, nil},
-		{"a header as it was sent", filtertest.Message{Headers: [][2]string{{"x-echo", "authorization: Bearer " + bearerKey}}},
-			nil, [][2]string{{"x-echo", "authorization: Bearer " + masked}}, nil},
-		{"a redirect", filtertest.Message{Headers: [][2]string{{"location", "https://x.example/?t=" + bearerKey}}},
-			nil, [][2]string{{"location", "https://x.example/?t=" + masked}}, nil},
-		{"one of several headers of a name", filtertest.Message{Headers: [][2]string{{"set-cookie", "a=1"}, {"set-cookie", "k=" + bearerKey}, {"set-cookie", "b=2"}}},
-			nil, [][2]string{{"set-cookie", "a=1"}, {"set-cookie", "k=" + masked}, {"set-cookie", "b=2"}}, nil},
-		{"a trailer", filtertest.Message{Headers: [][2]string{{"trailer", "x-t"}}, Body: []string{"a"}, Trailers: [][2]string{{"x-t", bearerKey}}},
-			[]string{"a"}, [][2]string{{"trailer", "x-t"}}, [][2]string{{"x-t", masked}}},
-		{"a body before announced trailers", filtertest.Message{Headers: [][2]string{{"trailer", "x-t"}}, Body: []string{"a " + bearerKey[:5], bearerKey[5:], " b g"}, Trailers: [][2]string{{"x-t", "1"}}},
-			[]string{"a " + masked, " b g"}, [][2]string{{"trailer", "x-t"}}, [][2]string{{"x-t", "1"}}},
-		{"a body before gRPC's trailers", filtertest.Message{Headers: [][2]string{{"content-type", "application/grpc+proto"}}, Body: []string{bearerKey + " ghp_"}, Trailers: [][2]string{{"grpc-status", "0"}}},
-			[]string{masked + " ghp_"}, [][2]string{{"content-type", "application/grpc+proto"}}, [][2]string{{"grpc-status", "0"}}},
-		{"trailers that nobody announced", filtertest.Message{Body: []string{"a"}, Trailers: [][2]string{{"x-t", bearerKey}}},
-			[]string{"a"}, nil, [][2]string{{"x-t", masked}}},
-		{"an answer that says it is not encoded", filtertest.Message{Headers: [][2]string{{"content-encoding", "identity"}}, Body: []string{"a"}},
-			[]string{"a"}, [][2]string{{"content-encoding", "identity"}}, nil},
-		{"an encoded answer without a body", filtertest.Message{Headers: [][2]string{{"content-encoding", "gzip"}}},
-			nil, [][2]string{{"content-encoding", "gzip"}}, nil},
+		{
+			"nothing to redact passes piece by piece",
+			filtertest.Message{Body: []string{"data: 1\n\n", "data: 2\n\n"}},
+			[]string{"data: 1\n\n", "data: 2\n\n"},
+			nil, nil,
+		},
+		{
+			"a key in a body",
+			filtertest.Message{Headers: [][2]string{{"content-length", "30"}}, Body: []string{`{"k":"` + bearerKey + `"}`}},
+			[]string{`{"k":"` + masked + `"}`},
+			[][2]string{{"content-length", "30"}},
+			nil,
+		},
+		{
+			"a key in an event",
+			filtertest.Message{Headers: [][2]string{{"content-type", "text/event-stream"}}, Body: []string{"data: " + bearerKey + "\n\n", "data: 2\n\n"}},
+			[]string{"data: " + masked + "\n\n", "data: 2\n\n"},
+			[][2]string{{"content-type", "text/event-stream"}},
+			nil,
+		},
+		{
+			"a key across pieces",
+			filtertest.Message{Body: []string{"a " + bearerKey[:5], bearerKey[5:9], bearerKey[9:] + " b"}},
+			[]string{"a ", masked + " b"},
+			nil, nil,
+		},
+		{
+			"the beginning of a key at the end",
+			filtertest.Message{Body: []string{"a " + bearerKey[:5]}},
+			[]string{"a ", bearerKey[:5]},
+			nil, nil,
+		},
+		{
+			"a header as it was sent",
+			filtertest.Message{Headers: [][2]string{{"x-echo", "authorization: Bearer " + bearerKey}}},
+			nil,
+			[][2]string{{"x-echo", "authorization: Bearer " + masked}},
+			nil,
+		},
+		{
+			"a redirect",
+			filtertest.Message{Headers: [][2]string{{"location", "https://x.example/?t=" + bearerKey}}},
+			nil,
+			[][2]string{{"location", "https://x.example/?t=" + masked}},
+			nil,
+		},
+		{
+			"one of several headers of a name",
+			filtertest.Message{Headers: [][2]string{{"set-cookie", "a=1"}, {"set-cookie", "k=" + bearerKey}, {"set-cookie", "b=2"}}},
+			nil,
+			[][2]string{{"set-cookie", "a=1"}, {"set-cookie", "k=" + masked}, {"set-cookie", "b=2"}},
+			nil,
+		},
+		{
+			"a trailer",
+			filtertest.Message{Headers: [][2]string{{"trailer", "x-t"}}, Body: []string{"a"}, Trailers: [][2]string{{"x-t", bearerKey}}},
+			[]string{"a"},
+			[][2]string{{"trailer", "x-t"}},
+			[][2]string{{"x-t", masked}},
+		},
+		{
+			"a body before announced trailers",
+			filtertest.Message{Headers: [][2]string{{"trailer", "x-t"}}, Body: []string{"a " + bearerKey[:5], bearerKey[5:], " b g"}, Trailers: [][2]string{{"x-t", "1"}}},
+			[]string{"a " + masked, " b g"},
+			[][2]string{{"trailer", "x-t"}},
+			[][2]string{{"x-t", "1"}},
+		},
+		{
+			"a body before gRPC's trailers",
+			filtertest.Message{Headers: [][2]string{{"content-type", "application/grpc+proto"}}, Body: []string{bearerKey + " ghp_"}, Trailers: [][2]string{{"grpc-status", "0"}}},
+			[]string{masked + " ghp_"},
+			[][2]string{{"content-type", "application/grpc+proto"}},
+			[][2]string{{"grpc-status", "0"}},
+		},
+		{
+			"trailers that nobody announced",
+			filtertest.Message{Body: []string{"a"}, Trailers: [][2]string{{"x-t", bearerKey}}},
+			[]string{"a"},
+			nil,
+			[][2]string{{"x-t", masked}},
+		},
+		{
+			"an answer that says it is not encoded",
+			filtertest.Message{Headers: [][2]string{{"content-encoding", "identity"}}, Body: []string{"a"}},
+			[]string{"a"},
+			[][2]string{{"content-encoding", "identity"}},
+			nil,
+		},
+		{
+			"an encoded answer without a body",
+			filtertest.Message{Headers: [][2]string{{"content-encoding", "gzip"}}},
+			nil,
+			[][2]string{{"content-encoding", "gzip"}},
+			nil,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,8 +193,10 @@ func TestAnswerIsRefused(t *testing.T) {
 
 func TestAnswerWithoutAKeyIsNotTouched(t *testing.T) {
 	w := newWorld(t)
-	r := filtertest.Run(w.plugin, filtertest.Exchange{Request: request("/o"), Properties: allow("w1", "open", ""),
-		Upstream: answer(filtertest.Message{Headers: [][2]string{{"content-encoding", "gzip"}}, Body: []string{bearerKey}})})
+	r := filtertest.Run(w.plugin, filtertest.Exchange{
+		Request: request("/o"), Properties: allow("w1", "open", ""),
+		Upstream: answer(filtertest.Message{Headers: [][2]string{{"content-encoding", "gzip"}}, Body: []string{bearerKey}}),
+	})
 	if r.Client == nil || r.Client.Text() != bearerKey || len(r.Stream.Calls) > 0 {
 		t.Errorf("client got %v, calls %q", r.Client, r.Stream.Calls)
 	}

@@ -48,8 +48,10 @@ func newWorld(t testing.TB) *world {
 	hosts := func(h ...string) snapshot.Upstream { return snapshot.Upstream{Hosts: h} }
 	w.s = &snapshot.Snapshot{Format: snapshot.Format, Epoch: "e", Generation: 1}
 	target := func(id string, kind policies.Kind, up snapshot.Upstream, credential string, inject *snapshot.Inject) {
-		w.s.Targets = append(w.s.Targets, snapshot.Target{ID: id, Kind: kind, Match: []snapshot.Match{{Path: "/" + id}},
-			Upstream: up, Credential: credential, Inject: inject})
+		w.s.Targets = append(w.s.Targets, snapshot.Target{
+			ID: id, Kind: kind, Match: []snapshot.Match{{Path: "/" + id}},
+			Upstream: up, Credential: credential, Inject: inject,
+		})
 	}
 	target("bearer", policies.KindMCP, hosts("api.github.com"), "c-bearer", &snapshot.Inject{Form: snapshot.Bearer})
 	target("header", policies.KindLLM, snapshot.Upstream{}, "c-header", &snapshot.Inject{Form: snapshot.Header, Name: "x-api-key", Prefix: "Key "})
