@@ -6,6 +6,6 @@ package engine
 // numbers, regular expressions, fmt, calendars and more hashes.
 func wideBuiltins() [][]builtin {
 	return [][]builtin{
-		bitsBuiltins, formatBuiltins, patternBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins, replaceBuiltins,
+		bitsBuiltins, formatBuiltins, patternBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins(), replaceBuiltins,
 	}
 }
