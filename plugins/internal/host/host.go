@@ -55,6 +55,7 @@ func (p *pluginContext) OnPluginStart(int) types.OnPluginStartStatus {
 		}
 		return types.OnPluginStartStatusOK
 	}
+	machine{}.Log(filter.Info, "configuration in force")
 	p.vm.good[root] = p.plugin
 	return types.OnPluginStartStatusOK
 }
