@@ -29,6 +29,6 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newGateway(), newPlugins(), newPolicy(), newSeal(), newSnapshot(), newToken())
+	root.AddCommand(newEnvoy(), newGateway(), newPlugins(), newPolicy(), newSeal(), newSnapshot(), newToken())
 	return root
 }
