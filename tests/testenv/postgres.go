@@ -29,7 +29,7 @@ func NeedPostgreSQL(t testing.TB) *PostgreSQL {
 	t.Helper()
 	initdb := findInitdb()
 	if initdb == "" {
-		postgresMissing(t, "initdb of PostgreSQL (apt install postgresql-15)")
+		missing(t, "initdb of PostgreSQL (apt install postgresql-15)")
 	}
 	p := &PostgreSQL{bin: filepath.Dir(initdb)}
 	var err error
@@ -60,18 +60,10 @@ func findInitdb() string {
 	return found[len(found)-1]
 }
 
-func postgresMissing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing, and CI=true demands it", what)
-	}
-	t.Skipf("LEFT OUT: %s is missing", what)
-}
-
 func (p *PostgreSQL) dropPrivileges(t testing.TB) {
 	u, err := user.Lookup("postgres")
 	if err != nil {
-		postgresMissing(t, "the user postgres")
+		missing(t, "the user postgres")
 	}
 	uid, err := strconv.Atoi(u.Uid)
 	if err != nil {

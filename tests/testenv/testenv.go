@@ -1,0 +1,135 @@
+// Package testenv gets the real components that tests run against: it installs
+// them into a cache folder, starts them on the loopback, waits until they are
+// healthy and ends them with the test.
+//
+// A component that can't be had skips the test and names what is missing.
+// Where CI=true is set a skip would hide a hole, so there it fails instead.
+package testenv
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// installTimeout bounds one installation; a cold npm or pip needs well under
+// a minute.
+const installTimeout = 5 * time.Minute
+
+// missing skips loudly, or fails where CI=true.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing, and CI=true demands it", what)
+	}
+	t.Skipf("LEFT OUT: %s is missing", what)
+}
+
+// needProgram finds an executable that is a part of the machine.
+func needProgram(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, name)
+	}
+	return path
+}
+
+// NeedGit returns the path of git.
+func NeedGit(t testing.TB) string { t.Helper(); return needProgram(t, "git") }
+
+// NeedGitHTTPBackend returns the path of git's CGI program for smart HTTP.
+func NeedGitHTTPBackend(t testing.TB) string {
+	t.Helper()
+	out, err := exec.Command(NeedGit(t), "--exec-path").Output()
+	path := filepath.Join(strings.TrimSpace(string(out)), "git-http-backend")
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		missing(t, "git-http-backend")
+	}
+	return path
+}
+
+// Root is the folder of the repository's go.mod.
+func Root(t testing.TB) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatalf("go env GOMOD: %v", err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(out)))
+}
+
+// cached returns the folder of the cache that belongs to kind and what, and has
+// install fill it when it is not there yet. Test processes that want the same
+// folder wait for one another; one that is cut short leaves nothing that looks
+// finished.
+func cached(t testing.TB, kind string, what []string, install func(ctx context.Context, dir string) error) string {
+	t.Helper()
+	base, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatalf("no cache folder: %v", err)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(what, "\x00")))
+	dir := filepath.Join(base, "keyward", kind+"-"+hex.EncodeToString(sum[:6]))
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unlock := lock(t, dir+".lock")
+	defer unlock()
+	done := filepath.Join(dir, ".complete")
+	if _, err := os.Stat(done); err == nil {
+		return dir
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), installTimeout)
+	defer cancel()
+	t.Logf("installing %s into %s", strings.Join(what, " "), dir)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := install(ctx, dir); err != nil {
+		t.Logf("installing %s: %v", strings.Join(what, " "), err)
+		missing(t, strings.Join(what, " "))
+	}
+	if err := os.WriteFile(done, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// lock takes an advisory lock that the kernel releases if the process dies.
+func lock(t testing.TB, path string) (unlock func()) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatalf("lock %q: %v", path, err)
+	}
+	return func() { f.Close() }
+}
+
+// run runs a program to its end; the error holds the end of what it said.
+func run(ctx context.Context, dir, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", filepath.Base(program), err, out[max(0, len(out)-2000):])
+	}
+	return nil
+}
