@@ -74,16 +74,20 @@ func (e *exchange) run(w http.ResponseWriter, h *chain.Headers) (cut bool) {
 		answered = e.stream.Done()
 	})
 	wg.Go(func() { e.talk(ctx) })
-	if !end && !answered { // else a client that expects 100 would be asked for its body
+	reading := !end && !answered // else a client that expects 100 would be asked for its body
+	if reading {
 		wg.Go(func() { e.read(ctx, control) })
 	}
 	cut = !e.answer(ctx, w, control)
 
 	cancel()
-	if !end && !e.bodyRead.Load() {
+	if reading && !e.bodyRead.Load() {
 		_ = control.SetReadDeadline(time.Unix(1, 0)) // wakes who still reads the body
 	}
 	wg.Wait()
+	if !cut && !end && !e.bodyRead.Load() {
+		e.drain(control)
+	}
 	e.worker.Do(e.stream.Close)
 	return cut
 }
@@ -116,6 +120,25 @@ func (e *exchange) read(ctx context.Context, control *http.ResponseController) {
 			return
 		}
 		e.up.room(ctx)
+	}
+}
+
+// What is taken of a body after its request was answered.
+const (
+	drainBytes   = 256 << 10
+	drainTimeout = 500 * time.Millisecond
+)
+
+// drain takes what a client still sends after it was answered: closing a
+// connection with bytes unread resets it, and the client may never see why.
+func (e *exchange) drain(control *http.ResponseController) {
+	if e.request.ProtoMajor >= 2 {
+		return // a stream ends without the others
+	}
+	_ = control.Flush()
+	_ = control.SetReadDeadline(time.Now().Add(drainTimeout))
+	if _, err := io.CopyN(io.Discard, e.request.Body, drainBytes); errors.Is(err, io.EOF) {
+		_ = control.SetReadDeadline(time.Time{}) // the connection can be used again
 	}
 }
 

@@ -320,6 +320,29 @@ func TestAnswerBeforeTheBody(t *testing.T) {
 	}
 }
 
+// TestEarlyAnswerIsNotCutOff sends a body that nobody reads right behind the
+// headers: the client must see the answer all the same, not a reset.
+func TestEarlyAnswerIsNotCutOff(t *testing.T) {
+	r := serve(t, t.TempDir(), withUpstreams(t, echo))
+	body := strings.Repeat("x", 100)
+	for range 300 {
+		conn, err := net.Dial("tcp", r.Addrs()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: h\r\nX-Do: headers=deny\r\nContent-Length: %d\r\n\r\n", len(body))
+		_, _ = io.WriteString(conn, body)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("no answer: %v", err)
+		}
+		if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusForbidden {
+			t.Fatalf("status %d, %v", resp.StatusCode, err)
+		}
+		conn.Close()
+	}
+}
+
 func TestStop(t *testing.T) {
 	started, release := make(chan struct{}, 2), make(chan struct{})
 	g := serve(t, t.TempDir(), withUpstreams(t, func(w http.ResponseWriter, r *http.Request) {
