@@ -30,13 +30,14 @@ type deleteArgs struct {
 	Repository string `json:"repository" jsonschema:"owner/name of the repository"`
 }
 
-// MCP is an MCP server at /, made with the official Go SDK. Its tools are those
+// MCP is an MCP server at /, made with the official Go SDK; without sessions, so
+// that it speaks every revision up to 2026-07-28. Its tools are those
 // of a code host, and one that echoes the Authorization header it was sent: what
 // a careless or hostile server does with a key.
 func MCP(key string, count *Counter) http.Handler {
 	h := mcp.NewStreamableHTTPHandler(func(r *http.Request) *mcp.Server {
 		return server(r.Header.Get("Authorization"))
-	}, nil)
+	}, &mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true})
 	return requireKey(key, count, h)
 }
 
