@@ -64,7 +64,7 @@ func TestNumbersTooLargeAreUndefined(t *testing.T) {
 }
 
 func TestOneErrorEndsTheDecision(t *testing.T) {
-	r, err := Compile(Source{Modules: map[string]string{"p.rego": "package keyward\nallow := x if { x := input.a }\nallow := x if { x := input.b }\ndeny contains 1"}}, Options{})
+	r, err := Compile(Source{Modules: map[string]string{"p.rego": "package keyward\nallow := x if { x := input.a }\nallow := x if { x := input.b }\ndeny contains 1"}}, Options{Wide: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestChangedPrograms(t *testing.T) {
 		"package keyward\nallow if { every x in input.a { x.b[_] == data.c[x.d] } }\ndeny contains m if { some k, v in input; m := sprintf(\"%v %v\", [k, v]) with input.q as 1 }",
 		"package keyward\np[x].y contains z if { some x, z in input }\nallow if p[input.x].y[1]\nask if data.other[input.r]\nask if data.c[input.a[_].d]",
 	} {
-		r, err := Compile(Source{Modules: map[string]string{"p.rego": policy, "q.rego": "package other\nx := 1\nallow if input.n > 1"}, Data: map[string]any{"trusted": "a", "c": map[string]any{"x": 1.5}}}, Options{})
+		r, err := Compile(Source{Modules: map[string]string{"p.rego": policy, "q.rego": "package other\nx := 1\nallow if input.n > 1"}, Data: map[string]any{"trusted": "a", "c": map[string]any{"x": 1.5}}}, Options{Wide: true})
 		if err != nil {
 			t.Fatal(err)
 		}
