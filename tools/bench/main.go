@@ -49,7 +49,7 @@ type options struct {
 }
 
 var (
-	full  = options{rounds: 7, requests: 20_000, warmup: 10_000, connections: 4, compiles: 3}
+	full  = options{rounds: 7, requests: 10_000, warmup: 10_000, connections: 4, compiles: 3}
 	quick = options{rounds: 3, requests: 2_000, warmup: 2_000, connections: 4, compiles: 1}
 )
 
