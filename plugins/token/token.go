@@ -16,6 +16,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"strings"
 )
 
 // Prefix begins every consumer token.
@@ -83,18 +84,18 @@ func Valid(s string) bool { return Check(s) == nil }
 // token can't choose a digest near another one.
 func Digest(s string) [sha256.Size]byte { return sha256.Sum256([]byte(s)) }
 
-// Contains reports whether b holds a consumer token or a piece of one that is
-// long enough to be more than the word itself. It reads b as it is: percent or
+// Contains reports whether s holds a consumer token or a piece of one that is
+// long enough to be more than the word itself. It reads s as it is: percent or
 // JSON escapes must have been decoded.
-func Contains(b []byte) bool {
+func Contains(s string) bool {
 	for {
-		i := bytes.Index(b, []byte(Prefix))
+		i := strings.Index(s, Prefix)
 		if i < 0 {
 			return false
 		}
-		b = b[i+len(Prefix):]
+		s = s[i+len(Prefix):]
 		n := 0
-		for n < len(b) && isDigit(b[n]) {
+		for n < len(s) && isDigit(s[n]) {
 			n++
 		}
 		if n >= minLeak {

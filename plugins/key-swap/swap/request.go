@@ -100,7 +100,7 @@ func (r *request) strip(inject *snapshot.Inject) *refused {
 func unwanted(h [2]string, inject *snapshot.Inject) bool {
 	// To CGI and WSGI an underscore in a header's name is a hyphen.
 	name := strings.ReplaceAll(h[0], "_", "-")
-	if slices.Contains(always, name) || token.Contains([]byte(h[1])) {
+	if slices.Contains(always, name) || token.Contains(h[1]) {
 		return true
 	}
 	return inject != nil && (slices.Contains(beside, name) ||
