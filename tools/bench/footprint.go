@@ -77,7 +77,7 @@ func (b *bencher) resident(ctx context.Context, r row, workers int) (int64, erro
 		return 0, err
 	}
 	defer e.close()
-	const perWorker = 2000 // Go's heaps have reached their size by then
+	const perWorker = 1000 // Go's heaps have reached their size by then
 	b.upstream.expect(r.reaches)
 	if _, err := load(ctx, e.addr, r.call, b.connections*workers, perWorker*workers); err != nil {
 		return 0, fmt.Errorf("row %q: %w\n%s", r.name, err, e.tail())

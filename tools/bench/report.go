@@ -122,7 +122,7 @@ What the rows are:
   key-swap alone refuses everything, so it is measured behind a stamp, a plugin that only sets the verdict, and the stamp's share is taken off.
 - chain-mcp, chain-llm: both plugins, an allowed tools/call and an allowed chat completion.
 - peer-transformer: Higress' transformer 2.0.0 adding one request header. peer-topdown: OPA's own evaluator in a plugin, with the same policy and input as gate; it checks no token.
-- Memory per VM: what one more worker thread adds to an Envoy, less what it adds without the plugin, after 2000 requests on each worker.
+- Memory per VM: what one more worker thread adds to an Envoy, less what it adds without the plugin, after 1000 requests on each worker.
 `
 
 // cpuModel is the processor's name, as far as Linux tells it.
