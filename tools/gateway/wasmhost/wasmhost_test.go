@@ -15,6 +15,7 @@ import (
 	"keyward/tools/gateway/chain/chaintest"
 	"keyward/tools/gateway/wasmhost"
 	"keyward/tools/gateway/wasmhost/wasmtest"
+	"keyward/tools/wasmlink/link"
 )
 
 // patience is how long a test waits for what must come.
@@ -34,7 +35,7 @@ func (r *rig) logged() string {
 	return strings.Join(r.lines, "\n")
 }
 
-func newRig(t *testing.T, opt wasmhost.Options, plugins ...wasmhost.Plugin) *rig {
+func newRig(t testing.TB, opt wasmhost.Options, plugins ...wasmhost.Plugin) *rig {
 	t.Helper()
 	r, err := tryRig(t, opt, plugins...)
 	if err != nil {
@@ -43,7 +44,7 @@ func newRig(t *testing.T, opt wasmhost.Options, plugins ...wasmhost.Plugin) *rig
 	return r
 }
 
-func tryRig(t *testing.T, opt wasmhost.Options, plugins ...wasmhost.Plugin) (*rig, error) {
+func tryRig(t testing.TB, opt wasmhost.Options, plugins ...wasmhost.Plugin) (*rig, error) {
 	t.Helper()
 	r := &rig{}
 	opt.CacheDir = wasmtest.CacheDir(t)
@@ -60,7 +61,7 @@ func tryRig(t *testing.T, opt wasmhost.Options, plugins ...wasmhost.Plugin) (*ri
 		defer r.mu.Unlock()
 		r.faults = append(r.faults, f)
 	}
-	h, err := wasmhost.New(t.Context(), plugins, opt)
+	h, err := wasmhost.New(context.Background(), plugins, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func tryRig(t *testing.T, opt wasmhost.Options, plugins ...wasmhost.Plugin) (*ri
 	return r, nil
 }
 
-func probe(t *testing.T, name, config string) wasmhost.Plugin {
+func probe(t testing.TB, name, config string) wasmhost.Plugin {
 	return wasmhost.Plugin{Name: name, Code: wasmtest.Build(t, "testdata/probe"), Configuration: []byte(config)}
 }
 
@@ -435,6 +436,24 @@ func TestLoading(t *testing.T) {
 		_, err := tryRig(t, wasmhost.Options{Persona: wasmhost.Envoy}, probe(t, "probe", ""))
 		if err == nil || !strings.Contains(err.Error(), "no export names an ABI version that envoy knows") {
 			t.Errorf("got %v", err)
+		}
+	})
+	linked, err := link.Export(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("vanilla Envoy holds headers of a linked plugin", func(t *testing.T) {
+		r := newRig(t, wasmhost.Options{Persona: wasmhost.Envoy}, wasmhost.Plugin{Name: "x", Code: linked})
+		if res := r.run("headers=hold body=holdtoend", body("ab")); res.Upstream == nil || len(res.Faults) > 0 {
+			t.Errorf("client %v, faults %v", res.Client, res.Faults)
+		}
+	})
+	t.Run("Higress would hang on held headers with the older version", func(t *testing.T) {
+		old := []byte(strings.Replace(string(linked), "proxy_abi_version_0_2_100", "proxy_abi_version_unknown", 1))
+		r := newRig(t, wasmhost.Options{}, wasmhost.Plugin{Name: "x", Code: old})
+		res := r.run("headers=hold body=holdtoend", body("ab"))
+		if len(res.Faults) != 1 || !strings.Contains(res.Faults[0].Text, "calls no body callback") {
+			t.Errorf("faults %v", res.Faults)
 		}
 	})
 	t.Run("no wasm at all", func(t *testing.T) {
