@@ -61,6 +61,7 @@ func findInitdb() string {
 }
 
 func (p *PostgreSQL) dropPrivileges(t testing.TB) {
+	t.Helper()
 	u, err := user.Lookup("postgres")
 	if err != nil {
 		missing(t, "the user postgres")
