@@ -102,16 +102,8 @@ type Compiler interface {
 
 // PolicyTests is the outcome of a policy's own tests.
 type PolicyTests struct {
-	Passed   int          `json:"passed"`
-	Failed   int          `json:"failed"`
-	Failures []PolicyTest `json:"failures" doc:"Those that did not pass"`
-}
-
-// A PolicyTest is a test that did not pass.
-type PolicyTest struct {
-	Name string `json:"name" doc:"Package and rule"`
-	At   string `json:"at" doc:"Where it is, as file:row"`
-	Why  string `json:"why,omitempty" doc:"What went wrong"`
+	Passed bool   `json:"passed" doc:"Whether every test passed; true when there are none"`
+	Report string `json:"report" doc:"What failed and why, as opa test writes it"`
 }
 
 // A PolicyError lists what is wrong with a policy.
