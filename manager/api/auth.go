@@ -1,0 +1,130 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"keyward/manager"
+)
+
+// A caller is who makes a request.
+type caller struct {
+	manager.Actor
+	secret string // their admin token; keys for kept answers come from it
+}
+
+type contextKey int
+
+const (
+	callerKey contextKey = iota
+	requestIDKey
+	outcomeKey
+)
+
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey).(caller)
+	return c
+}
+
+// roleName is where an operation says which role it needs.
+const roleName = "x-keyward-role"
+
+// authenticate lets a request on that carries an admin token of the role that
+// its operation needs.
+func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
+	r, _ := humago.Unwrap(ctx)
+	need, ok := ctx.Operation().Extensions[roleName].(manager.Role)
+	if !ok { // an operation that was not registered through read or write
+		a.refuse(ctx, http.StatusForbidden, "no role may do this")
+		return
+	}
+	secret, ok := bearer(r.Header)
+	remote := network(r.RemoteAddr)
+	// A flood of wrong tokens from one network is turned away without a look-up. A
+	// token that was right before is looked up even then: others must not lock its
+	// holder out.
+	if wait := a.failures.wait(remote, a.now()); wait > 0 && !(ok && a.failures.known(secret)) {
+		a.metrics.denied.WithLabelValues("rate").Inc()
+		ctx.SetHeader("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		a.refuse(ctx, http.StatusTooManyRequests, "too many requests with wrong tokens")
+		return
+	}
+	who, err := manager.Actor{}, manager.ErrForbidden
+	if ok {
+		who, err = a.store.Authenticate(r.Context(), secret)
+	}
+	switch {
+	case errors.Is(err, manager.ErrForbidden):
+		a.failures.fail(remote, secret, a.now())
+		a.metrics.denied.WithLabelValues("token").Inc()
+		a.log.LogAttrs(r.Context(), slog.LevelWarn, "request without a valid admin token",
+			slog.String("request", requestID(r.Context())), slog.String("remote", remote))
+		ctx.SetHeader("WWW-Authenticate", `Bearer realm="keyward"`)
+		a.refuse(ctx, http.StatusUnauthorized, "send a valid admin token as Authorization: Bearer")
+		return
+	case err != nil:
+		a.write(ctx, a.problem(r.Context(), err))
+		return
+	}
+	a.failures.succeed(secret)
+	if o := outcomeOf(r.Context()); o != nil {
+		o.actor = who.ID
+	}
+	if !who.Role.Includes(need) {
+		a.metrics.denied.WithLabelValues("role").Inc()
+		a.refuse(ctx, http.StatusForbidden, "this needs role "+string(need)+", the token has "+string(who.Role))
+		return
+	}
+	if err := plainQuery(r.URL.RawQuery); err != nil {
+		a.refuse(ctx, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	next(huma.WithValue(ctx, callerKey, caller{Actor: who, secret: secret}))
+}
+
+// plainQuery refuses parameters that are there twice or empty: a filter that is
+// misread as absent shows more than was asked for.
+func plainQuery(query string) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("the query can't be read")
+	}
+	for _, v := range values {
+		if len(v) != 1 || v[0] == "" {
+			return errors.New("query parameters must be there once, and with a value")
+		}
+	}
+	return nil
+}
+
+// bearer returns the token of the one Authorization header that there may be.
+func bearer(h http.Header) (string, bool) {
+	values := h.Values("Authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, secret, _ := strings.Cut(values[0], " ")
+	return secret, strings.EqualFold(scheme, "Bearer") && manager.ValidSecret(manager.AdminPrefix, secret)
+}
+
+func (a *API) refuse(ctx huma.Context, status int, detail string) {
+	a.write(ctx, newProblem(status, detail))
+}
+
+func (a *API) write(ctx huma.Context, err error) {
+	var p huma.StatusError
+	if errors.As(err, &p) {
+		_, w := humago.Unwrap(ctx)
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(p.GetStatus())
+		_ = strictJSON.Marshal(w, p) // the client is gone
+	}
+}
