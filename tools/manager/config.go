@@ -1,0 +1,122 @@
+// Package manager runs the Manager as a program: its store, its API, and the
+// listener for those who operate it.
+package manager
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxConfig bounds the configuration file and the files it names, in bytes.
+const maxConfig = 1 << 20
+
+// A Config is what the configuration file holds.
+type Config struct {
+	Store      StoreConfig      `yaml:"store"`
+	API        APIConfig        `yaml:"api"`
+	Operations OperationsConfig `yaml:"operations"`
+}
+
+// A StoreConfig says where the store is; exactly one of its fields is set.
+type StoreConfig struct {
+	DSN     string `yaml:"dsn"`     // postgres:// URL, or path of a SQLite file
+	DSNFile string `yaml:"dsnFile"` // file with the DSN, for one with a password
+}
+
+// An APIConfig says how the API is reached.
+type APIConfig struct {
+	Listen string `yaml:"listen"` // empty: 127.0.0.1:8700
+	Cert   string `yaml:"cert"`   // PEM file; needed unless Listen is on the loopback
+	Key    string `yaml:"key"`
+	// Insecure serves without TLS on any address: for a Manager behind a proxy that
+	// has TLS.
+	Insecure bool `yaml:"insecure"`
+}
+
+// An OperationsConfig says where /livez, /readyz and /metrics are.
+type OperationsConfig struct {
+	Listen string `yaml:"listen"` // empty: 127.0.0.1:8701
+}
+
+// LoadConfig reads a configuration file. Paths in it are relative to it.
+func LoadConfig(path string) (*Config, error) {
+	b, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var c Config
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := c.complete(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &c, nil
+}
+
+// complete fills in defaults and checks what is there.
+func (c *Config) complete(dir string) error {
+	c.API.Listen = cmp.Or(c.API.Listen, "127.0.0.1:8700")
+	c.Operations.Listen = cmp.Or(c.Operations.Listen, "127.0.0.1:8701")
+	for _, p := range []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	switch {
+	case (c.Store.DSN == "") == (c.Store.DSNFile == ""):
+		return errors.New("store: set one of dsn and dsnFile")
+	case (c.API.Cert == "") != (c.API.Key == ""):
+		return errors.New("api: set both of cert and key, or none")
+	case c.API.Cert == "" && !c.API.Insecure && !loopback(c.API.Listen):
+		return fmt.Errorf("api: %s is not on the loopback: set cert and key, or insecure if a proxy has TLS", c.API.Listen)
+	}
+	if c.Store.DSNFile != "" {
+		b, err := readFile(c.Store.DSNFile)
+		if err != nil {
+			return err
+		}
+		c.Store.DSN = strings.TrimSpace(string(b))
+	}
+	if !strings.Contains(c.Store.DSN, "://") {
+		path := strings.TrimPrefix(c.Store.DSN, "sqlite:")
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		c.Store.DSN = path
+	}
+	return nil
+}
+
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err == nil && len(b) > maxConfig {
+		err = fmt.Errorf("%s: larger than %d bytes", path, maxConfig)
+	}
+	return b, err
+}

@@ -1,0 +1,160 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"keyward/manager/api"
+	"keyward/manager/rego"
+	"keyward/manager/store"
+)
+
+// Times of a server's life.
+const (
+	readyTimeout = 2 * time.Second
+	stopTimeout  = 20 * time.Second // for requests that are being answered
+	sweepEvery   = 10 * time.Minute
+	maxHeader    = 32 << 10 // bytes
+)
+
+// Run runs the Manager until ctx is done. The first admin token, if there never
+// was one, goes to stdout and nowhere else.
+func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) error {
+	s, err := store.Open(ctx, c.Store.DSN, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	first, ok, err := s.Bootstrap(ctx)
+	if err != nil {
+		return err
+	}
+	if ok {
+		fmt.Fprintf(stdout, "The first admin token. It is shown this once, and ends at %s:\n\n  %s\n\n",
+			first.Object.Expires.Format(time.RFC3339), first.Secret)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: log, Metrics: registry})
+	if err != nil {
+		return err
+	}
+	var stopping atomic.Bool
+	ops := operations(s, registry, &stopping)
+	servers := []*server{
+		{name: "api", listen: c.API.Listen, cert: c.API.Cert, key: c.API.Key, Server: newHTTP(a, log)},
+		{name: "operations", listen: c.Operations.Listen, Server: newHTTP(ops, log)},
+	}
+	return serve(ctx, servers, log, &stopping, func(ctx context.Context) { sweep(ctx, s, log) })
+}
+
+func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// operations serves what whoever operates the Manager needs. It has no
+// credentials, and tells no secrets.
+func operations(s *store.Store, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		switch {
+		case stopping.Load():
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+		case s.Ready(ctx) != nil:
+			http.Error(w, "the store does not answer, or has another schema", http.StatusServiceUnavailable)
+		default:
+			fmt.Fprintln(w, "ok")
+		}
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// A server is a listener and what serves it.
+type server struct {
+	*http.Server
+	name, listen, cert, key string
+}
+
+// serve runs servers, and background until they stop: when ctx is done or one of
+// them fails.
+func serve(ctx context.Context, servers []*server, log *slog.Logger, stopping *atomic.Bool, background func(context.Context)) error {
+	failed := make(chan error, len(servers))
+	for i, srv := range servers {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", srv.listen)
+		if err != nil {
+			for _, started := range servers[:i] {
+				err = errors.Join(err, started.Close())
+			}
+			return err
+		}
+		log.Info("listening", slog.String("for", srv.name), slog.String("address", l.Addr().String()), slog.Bool("tls", srv.cert != ""))
+		go func() {
+			if srv.cert != "" {
+				failed <- srv.ServeTLS(l, srv.cert, srv.key)
+			} else {
+				failed <- srv.Serve(l)
+			}
+		}()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		background(ctx)
+	}()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	stopping.Store(true)
+	cancel()
+	grace, end := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer end()
+	for _, srv := range servers {
+		err = errors.Join(err, srv.Shutdown(grace))
+	}
+	<-done
+	log.Info("stopped")
+	return err
+}
+
+// sweep erases now and then what has outlived its time.
+func sweep(ctx context.Context, s *store.Store, log *slog.Logger) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			log.Error("sweep failed", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package manager_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	nouns "keyward/manager"
+	"keyward/manager/client"
+	"keyward/tests/testenv"
+	"keyward/tools/manager"
+)
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "manager.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoadConfig(t *testing.T) {
+	c, err := manager.LoadConfig(writeConfig(t, "store: {dsn: keyward.db}\n"))
+	if err != nil || c.API.Listen != "127.0.0.1:8700" || !filepath.IsAbs(c.Store.DSN) {
+		t.Errorf("config = %+v, %v", c, err)
+	}
+	for name, text := range map[string]string{
+		"an unknown field":           "store: {dsn: x}\nstor: 1\n",
+		"no store":                   "api: {listen: 127.0.0.1:1}\n",
+		"two stores":                 "store: {dsn: x, dsnFile: y}\n",
+		"a DSN file that isn't":      "store: {dsnFile: none}\n",
+		"clear text for the network": "store: {dsn: x}\napi: {listen: 0.0.0.0:8700}\n",
+		"a name that may be any":     "store: {dsn: x}\napi: {listen: ':8700'}\n",
+		"a certificate without key":  "store: {dsn: x}\napi: {cert: x}\n",
+	} {
+		if _, err := manager.LoadConfig(writeConfig(t, text)); err == nil {
+			t.Errorf("%s: loaded", name)
+		}
+	}
+}
+
+// An output may be written and read at once.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// start runs a Manager and returns what it printed, its log, and what stops it.
+func start(t *testing.T, config string) (out string, log *output, stop func() error) {
+	t.Helper()
+	c, err := manager.LoadConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout output
+	log = &output{}
+	ended := make(chan error, 1)
+	go func() { ended <- manager.Run(ctx, c, &stdout, slog.New(slog.NewJSONHandler(log, nil))) }()
+	wait, done := context.WithTimeout(ctx, 30*time.Second)
+	defer done()
+	if err := testenv.Await(wait, testenv.HTTPHealthy("http://"+c.Operations.Listen+"/readyz", http.StatusOK)); err != nil {
+		cancel()
+		t.Fatalf("%v; it ended with %v", err, <-ended)
+	}
+	return stdout.String(), log, func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+func TestRun(t *testing.T) {
+	api, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
+	config := writeConfig(t, fmt.Sprintf("store: {dsn: keyward.db}\napi: {listen: %s}\noperations: {listen: %s}\n", api, ops))
+	out, log, stop := start(t, config)
+	token := ""
+	for lines := bufio.NewScanner(strings.NewReader(out)); lines.Scan(); {
+		if s := strings.TrimSpace(lines.Text()); strings.HasPrefix(s, nouns.AdminPrefix) {
+			token = s
+		}
+	}
+	c, err := client.New("http://"+api, token, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.CreateConsumer(t.Context(), client.Request{}, nouns.ConsumerSpec{ID: "w", Kind: "worker"}); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.Get("http://" + ops + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	metrics, err := io.ReadAll(res.Body)
+	if err != nil || !strings.Contains(string(metrics), "keyward_generation 3") ||
+		!strings.Contains(string(metrics), `keyward_api_requests_total{operation="POST /v1/consumers",status="201"} 1`) {
+		t.Errorf("metrics lack the request or the generation: %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+	if token == "" || strings.Contains(log.String(), token) {
+		t.Error("the first token was not printed, or is in the log")
+	}
+
+	out, _, stop = start(t, config)
+	if out != "" {
+		t.Errorf("the second start prints %d bytes, want nothing", len(out))
+	}
+	if st, err := c.Status(t.Context()); err != nil || st.Consumers != 1 {
+		t.Errorf("after a restart: %+v, %v", st, err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}
+
+func TestRunWithTLS(t *testing.T) {
+	ca := testenv.NewCA(t)
+	cert, key := ca.Issue(t, "localhost")
+	api, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
+	config := writeConfig(t, fmt.Sprintf("store: {dsn: keyward.db}\napi: {listen: %s, cert: tls.crt, key: tls.key}\noperations: {listen: %s}\n", api, ops))
+	for name, b := range map[string][]byte{"tls.crt": cert, "tls.key": key} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(config), name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, stop := start(t, config)
+	res, err := http.Get("http://" + api + "/openapi.json")
+	if err == nil {
+		res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			t.Error("the API answers in clear text")
+		}
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}
