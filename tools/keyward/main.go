@@ -29,6 +29,6 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newDemo(), newEnvoy(), newGateway(), newPlugins(), newPolicy(), newSeal(), newSnapshot(), newToken())
+	root.AddCommand(newDemo(), newEnvoy(), newGateway(), newManager(), newPlugins(), newPolicy(), newSeal(), newSnapshot(), newToken())
 	return root
 }
