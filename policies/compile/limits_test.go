@@ -36,6 +36,18 @@ b := [[a, input, i] | some i; input.n[i]]
 allow if { some i, j; b[i] == b[j]; i != j }`, want: engine.ErrInstructions},
 		{name: "documents of documents", rule: `a := json.marshal([input | some x in input.n])
 allow if { count([json.unmarshal(a) | some x in input.n]) < 0 }`, want: engine.ErrMemory},
+		{name: "every way through a graph", rule: `g := {i: numbers.range(1, 40) | some i in numbers.range(1, 40)}
+allow if { count(graph.reachable_paths(g, [1])) > 0 }`, want: engine.ErrInstructions},
+		{name: "every path of a value of values", rule: `a := [input | some x in input.n]
+allow if { count([1 | some x in input.n; walk(a, [_, "no"])]) > 0 }`, want: engine.ErrMemory},
+		{name: "stars against stars", rule: `allow if { regex.globs_match(concat("", ["a*b*" | some i in numbers.range(1, 20); p := i]), concat("", ["b*a*" | some i in numbers.range(1, 20); p := i])) }
+allow if { regex.globs_match("a*b*c*d*e*f*a*b*c*d*e*f*a*b*c*d*e*f*a*b*c*d*e*f*", "f*e*d*c*b*a*f*e*d*c*b*a*f*e*d*c*b*a*f*e*d*c*b*a*") }`, want: engine.ErrInstructions},
+		{name: "a range of all characters", rule: `allow if { regex.globs_match("[\u0001-\ufff0][\u0001-\ufff0][\u0001-\ufff0][\u0001-\ufff0]", "a") }`, want: engine.ErrInstructions},
+		{name: "aliases of aliases", rule: `line(i) := sprintf("a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", [i, i, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1])
+allow if { yaml.unmarshal(concat("", array.concat(["a0: &a0 [lol]\n"], [line(i) | some i in numbers.range(1, 9)]))) }`, want: engine.ErrInstructions},
+		{name: "patches of a large document", rule: `ops := [{"op": "add", "path": "/n/0", "value": x} | some x in input.n]
+allow if { json.patch(input, ops) == 1 }`, want: engine.ErrMemory},
+		{name: "one deep indent after another", rule: `allow if { json.marshal_with_options([[[[input.n]]]], {"indent": concat("", [input.s | some x in input.n; x == 1])}) }`, want: engine.ErrMemory},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -53,6 +65,8 @@ func TestNumbersTooLargeAreUndefined(t *testing.T) {
 	for _, rule := range []string{
 		`allow if { x := 1e25000 * 1e25000; y := x * x; z := y * y; z * z > 0 }`,
 		`allow if bits.lsh(1, 1000000000) > 0`,
+		`allow if units.parse("1e999999Ei") > 0`,
+		`allow if units.parse_bytes("1e999999") > 0`,
 		`allow if product([1e25000 | some i in numbers.range(1, 1000)]) > 0`,
 	} {
 		v, _, err := run(t, Source{Modules: map[string]string{"p.rego": "package keyward\n" + rule}}, "keyward/allow", `{}`)

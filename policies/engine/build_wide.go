@@ -7,5 +7,7 @@ package engine
 func wideBuiltins() [][]builtin {
 	return [][]builtin{
 		bitsBuiltins, formatBuiltins, patternBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins(), replaceBuiltins,
+		urlBuiltins, unitsBuiltins, templateBuiltins, yamlBuiltins, tokenBuiltins(), graphBuiltins, pointerBuiltins,
+		semverBuiltins, uuidBuiltins, marshalBuiltins,
 	}
 }

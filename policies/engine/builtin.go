@@ -39,7 +39,7 @@ var table struct {
 func leanBuiltins() [][]builtin {
 	return [][]builtin{
 		comparisonBuiltins, numberBuiltins, aggregateBuiltins, collectionBuiltins, objectBuiltins,
-		stringBuiltins, typeBuiltins(), encodingBuiltins, clockBuiltins,
+		stringBuiltins, typeBuiltins(), encodingBuiltins, clockBuiltins, walkBuiltins,
 	}
 }
 

@@ -34,6 +34,7 @@ var netBuiltins = []builtin{
 	}},
 	{"net.cidr_contains_matches", 2, cidrMatches},
 	{"net.cidr_expand", 1, cidrExpand},
+	{"net.cidr_merge", 1, cidrMerge},
 }
 
 // parseCIDR reads a CIDR as package net does: an IPv4 address in IPv6 form stays

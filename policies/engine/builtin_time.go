@@ -2,7 +2,10 @@
 
 package engine
 
-import "time"
+import (
+	"time"
+	_ "time/tzdata" // zones for hosts that have none, such as a plugin's
+)
 
 var timeBuiltins = []builtin{
 	{"time.parse_ns", 2, func(vm *VM, a []Value) (Value, error) {
@@ -102,22 +105,23 @@ func layoutOf(name string) string {
 	return name
 }
 
-// timeOperand reads ns or [ns, zone, layout]. The zone is UTC: a decision must
-// not depend on which zones its host knows.
+// timeOperand reads ns or [ns, zone, layout]. The zone is a name of the IANA
+// database, and not that of the host: a decision must not depend on it.
 func timeOperand(name string, v Value) (t time.Time, layout string, err error) {
 	wrong := wrongType(name, 1, "number (ns) or [number (ns), string (zone)]")
-	ns := v
+	ns, zone := v, time.UTC
 	if v.Kind() == KindArray {
 		if v.Len() == 0 {
 			return time.Time{}, "", wrong
 		}
 		ns = v.Index(0)
 		if v.Len() > 1 {
-			switch zone, ok := v.Index(1).Str(); {
-			case !ok:
+			id, ok := v.Index(1).Str()
+			if !ok {
 				return time.Time{}, "", wrong
-			case zone != "" && zone != "UTC":
-				return time.Time{}, "", failing(name, "zone other than UTC")
+			}
+			if zone, err = time.LoadLocation(id); err != nil || id == "Local" {
+				return time.Time{}, "", failing(name, "unknown time zone")
 			}
 		}
 		if v.Len() > 2 {
@@ -128,13 +132,17 @@ func timeOperand(name string, v Value) (t time.Time, layout string, err error) {
 		}
 	}
 	n, ok := ns.Int()
-	if !ok {
+	if f, isFloat := ns.Float(); !ok && isFloat { // such as 1e18
+		if n = int64(f); float64(n) != f || n == 1<<63-1 {
+			return time.Time{}, "", failing(name, "timestamp too big")
+		}
+	} else if !ok {
 		if ns.Kind() == KindNumber {
 			return time.Time{}, "", failing(name, "timestamp too big")
 		}
 		return time.Time{}, "", wrong
 	}
-	return time.Unix(0, n).UTC(), layout, nil
+	return time.Unix(0, n).In(zone), layout, nil
 }
 
 func timeFormat(vm *VM, a []Value) (Value, error) {
@@ -177,6 +185,7 @@ func timeDiff(vm *VM, a []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	to = to.In(from.Location())
 	if from.After(to) {
 		from, to = to, from
 	}
