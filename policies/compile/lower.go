@@ -11,14 +11,15 @@ import (
 
 // A lowerer turns a plan of OPA's planner into an image of the engine.
 type lowerer struct {
-	plan     *ir.Policy
-	image    engine.Image
-	consts   map[string]int32 // by kind and text
-	funcs    map[string]int32
-	builtins map[string]int32
-	arities  map[string]int
-	decides  map[string]int32
-	queries  bool
+	plan      *ir.Policy
+	image     engine.Image
+	consts    map[string]int32 // by kind and text
+	funcs     map[string]int32
+	builtins  map[string]int32
+	arities   map[string]int
+	decides   map[string]int32
+	constants map[int32]int32 // functions that only return a constant
+	queries   bool
 }
 
 // lower returns the image of plan with data as its base document. Plans become
@@ -26,13 +27,14 @@ type lowerer struct {
 // giving the set of their bindings.
 func lower(plan *ir.Policy, data engine.Value, queries bool) (*engine.Image, error) {
 	l := &lowerer{
-		queries:  queries,
-		plan:     plan,
-		consts:   map[string]int32{},
-		funcs:    map[string]int32{},
-		builtins: map[string]int32{},
-		arities:  engine.Builtins(),
-		decides:  map[string]int32{},
+		queries:   queries,
+		plan:      plan,
+		consts:    map[string]int32{},
+		funcs:     map[string]int32{},
+		builtins:  map[string]int32{},
+		arities:   engine.Builtins(),
+		decides:   map[string]int32{},
+		constants: map[int32]int32{},
 	}
 	l.image.Data = data
 	for _, f := range plan.Static.Files {
@@ -75,6 +77,7 @@ func (l *lowerer) decider(p *ir.Plan) (name string, ok bool) {
 func (l *lowerer) function(f *ir.Func, dynamic bool) error {
 	fl := newFuncLowerer(l, f.Params)
 	fl.result, fl.decide = f.Return, l.decides[f.Name]
+	fl.always = constantResult(f)
 	for _, b := range f.Blocks {
 		fl.top(b)
 	}
@@ -129,7 +132,7 @@ func directResult(b *ir.Block) (*ir.Block, bool) {
 
 // constant returns the operand for v.
 func (l *lowerer) constant(v engine.Value) int32 {
-	key := v.Kind().String() + v.String()
+	key := string(appendKey(nil, v))
 	i, ok := l.consts[key]
 	if !ok {
 		i = int32(len(l.image.Consts))
@@ -137,6 +140,32 @@ func (l *lowerer) constant(v engine.Value) int32 {
 		l.image.Consts = append(l.image.Consts, v)
 	}
 	return ^i
+}
+
+// list stores a list of operands and returns where.
+func (l *lowerer) list(ops ...int32) int32 {
+	at := int32(len(l.image.Operands))
+	l.image.Operands = append(l.image.Operands, ops...)
+	return at
+}
+
+// appendKey appends what tells v from every other value: JSON would not do, where
+// a set looks like an array.
+func appendKey(b []byte, v engine.Value) []byte {
+	b = append(b, byte('0'+v.Kind()))
+	switch v.Kind() {
+	case engine.KindArray, engine.KindSet, engine.KindObject:
+		b = append(b, '[')
+		for key, e := range v.All() {
+			if v.Kind() == engine.KindObject {
+				b = appendKey(b, key)
+			}
+			b = appendKey(b, e)
+		}
+		return append(b, ']')
+	default:
+		return v.AppendJSON(b)
+	}
 }
 
 func (l *lowerer) str(index int) int32 {

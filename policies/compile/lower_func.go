@@ -25,7 +25,8 @@ type funcLowerer struct {
 	ends    []label
 	withs   []with
 	result  ir.Local
-	body    ir.Val // the local that bodies of a complete rule set, before result
+	body    ir.Val      // the local that bodies of a complete rule set, before result
+	always  *ir.Operand // the one constant that bodies of the rule give, or nil
 	decide  int32
 	err     error
 }
@@ -60,20 +61,20 @@ func (f *funcLowerer) finish(path []string, params int32) error {
 	if f.err != nil {
 		return f.err
 	}
-	start := int32(len(f.image.Code))
-	for i := range f.code {
-		in := &f.code[i]
-		if in.Op.Jumps() {
-			in.T = start + f.labels[in.T]
-		}
-		if in.Op == engine.OpCallDynamic {
-			in.C = start + f.labels[in.C]
-		}
+	o := optimizer{lowerer: f.lowerer, code: f.code, locs: f.locs, nregs: f.nregs, params: params}
+	for i := range o.code {
+		o.targets(&o.code[i], func(t *int32) { *t = f.labels[*t] })
 	}
-	f.image.Code = append(f.image.Code, f.code...)
-	f.image.Locs = append(f.image.Locs, f.locs...)
+	o.run()
+	if first := &o.code[0]; first.Op == engine.OpReturn && first.A < 0 {
+		f.constants[int32(len(f.image.Funcs))] = first.A
+	}
+	start := int32(len(f.image.Code))
+	o.relocate(start)
+	f.image.Code = append(f.image.Code, o.code...)
+	f.image.Locs = append(f.image.Locs, o.locs...)
 	f.image.Funcs = append(f.image.Funcs, engine.Function{
-		Path: path, Start: start, End: int32(len(f.image.Code)), Params: params, Regs: f.nregs, Slots: f.most, Decide: f.decide,
+		Path: path, Start: start, End: int32(len(f.image.Code)), Params: params, Regs: o.nregs, Slots: f.most, Decide: f.decide,
 	})
 	return nil
 }
@@ -151,13 +152,6 @@ func plain(v ir.Val) ir.Val {
 	return v
 }
 
-// list stores a list of operands and returns where.
-func (f *funcLowerer) list(ops ...int32) int32 {
-	at := int32(len(f.image.Operands))
-	f.image.Operands = append(f.image.Operands, ops...)
-	return at
-}
-
 // block lowers b; what is undefined in it goes on at end.
 func (f *funcLowerer) block(b *ir.Block, end label) {
 	f.ends = append(f.ends, end)
@@ -211,6 +205,10 @@ func (f *funcLowerer) makes(s ir.Stmt) bool {
 	case *ir.AssignVarStmt:
 		f.emit(engine.Instr{Op: engine.OpMove, A: f.reg(s.Target), B: f.operand(s.Source)})
 	case *ir.AssignVarOnceStmt:
+		if f.always != nil && s.Target != f.result {
+			f.returnAlways()
+			break
+		}
 		f.emit(engine.Instr{Op: engine.OpAssignOnce, A: f.reg(s.Target), B: f.operand(s.Source)})
 		if s.Target != f.result {
 			f.body = s.Target
@@ -300,6 +298,17 @@ func (f *funcLowerer) changes(s ir.Stmt) bool {
 		return false
 	}
 	return true
+}
+
+// returnAlways ends the rule as soon as one body gives the constant that all of
+// them do. What a `with` replaced is put back, as the engine keeps the result for
+// the input and data that it finds.
+func (f *funcLowerer) returnAlways() {
+	f.decided()
+	for i := len(f.withs) - 1; i >= 0; i-- {
+		f.emit(engine.Instr{Op: engine.OpMove, A: f.withs[i].local, B: f.withs[i].saved})
+	}
+	f.emit(engine.Instr{Op: engine.OpReturn, A: f.operand(*f.always)})
 }
 
 // decided notes the rule here as one that made the result.

@@ -7,37 +7,47 @@ type Op uint8
 // The operations. dst, reg: a register; val: a register when 0 or more, else
 // the constant ^val; slot: a loop's place in the frame.
 const (
-	OpReturn      Op = iota // return val A
-	OpResult                // add val A to the results of a query
-	OpResults               // dst A = set of the results
-	OpJump                  // go to T
-	OpMove                  // dst A = val B
-	OpReset                 // dst A = undefined
-	OpAssignOnce            // dst A = val B; an error when A has another value
-	OpDot                   // dst A = val B [ val C ]
-	OpEqual                 // A == B
-	OpNotEqual              // A != B
-	OpIsArray               // val A is an array
-	OpIsObject              // val A is an object
-	OpIsSet                 // val A is a set
-	OpIsDefined             // val A is defined
-	OpIsUndefined           // val A is undefined
-	OpArray                 // dst A = new array with room for B
-	OpObject                // dst A = new object
-	OpSet                   // dst A = new set
-	OpAppend                // array reg A gets val B
-	OpAdd                   // set reg A gets val B
-	OpInsert                // object reg A gets val B: val C
-	OpInsertOnce            // the same; an error when B has another value
-	OpMerge                 // dst C = val A merged with val B; A wins
-	OpLen                   // dst A = number of elements of val B
-	OpScan                  // start loop slot A over val B
-	OpNext                  // next key dst B and value dst C of loop slot A; T at its end
-	OpCall                  // dst A = function B (operands at C)
-	OpBuiltin               // dst A = builtin B (operands at C)
-	OpCallDynamic           // dst A = function named by operands at B; T when there is none, C when it is undefined
-	OpUpsert                // reg A gets val B at the path of strings at C
-	OpDecide                // the rule here decides, with A: which entrypoint's function
+	OpReturn       Op = iota // return val A
+	OpResult                 // add val A to the results of a query
+	OpResults                // dst A = set of the results
+	OpJump                   // go to T
+	OpMove                   // dst A = val B
+	OpReset                  // dst A = undefined
+	OpAssignOnce             // dst A = val B; an error when A has another value
+	OpDot                    // dst A = val B [ val C ]
+	OpEqual                  // A == B
+	OpNotEqual               // A != B
+	OpIsArray                // val A is an array
+	OpIsObject               // val A is an object
+	OpIsSet                  // val A is a set
+	OpIsDefined              // val A is defined
+	OpIsUndefined            // val A is undefined
+	OpArray                  // dst A = new array with room for B
+	OpObject                 // dst A = new object
+	OpSet                    // dst A = new set
+	OpAppend                 // array reg A gets val B
+	OpAdd                    // set reg A gets val B
+	OpInsert                 // object reg A gets val B: val C
+	OpInsertOnce             // the same; an error when B has another value
+	OpMerge                  // dst C = val A merged with val B; A wins
+	OpLen                    // dst A = number of elements of val B
+	OpScan                   // start loop slot A over val B
+	OpNext                   // next key dst B and value dst C of loop slot A; T at its end
+	OpCall                   // dst A = function B (operands at C)
+	OpBuiltin                // dst A = builtin B (operands at C)
+	OpCallDynamic            // dst A = function named by operands at B; T when there is none, C when it is undefined
+	OpUpsert                 // reg A gets val B at the path of strings at C
+	OpDecide                 // the rule here decides, with A: which entrypoint's function
+	OpList                   // dst A = array of the values at C
+	OpPath                   // dst A = val B [ each of the strings at C ]
+	OpPathEqual              // val A == val B [ each of the strings at C ]
+	OpIn                     // val A is a value of the collection val B
+	OpLess                   // A < B
+	OpLessEqual              // A <= B
+	OpIsCollection           // val A is an array, object or set
+	OpTest                   // builtin B (operands at C) is not false
+	OpCallTest               // function B (operands at C) is not false
+	OpSwitch                 // go to the first case of the table at B, in the order of the code, that val A equals
 	opCount
 )
 
@@ -104,6 +114,8 @@ const (
 	target
 	size
 	decideIndex
+	values // their number, then as many operands
+	cases  // of a switch: number of cases, path or -1, and for each a target and a constant, in order
 )
 
 type shape struct{ a, b, c, t field }
@@ -140,6 +152,17 @@ var shapes = [opCount]shape{
 	OpCallDynamic: {a: reg, b: dynamic, c: target, t: target},
 	OpUpsert:      {a: reg, b: val, c: path},
 	OpDecide:      {a: decideIndex},
+
+	OpList:         {a: reg, c: values},
+	OpPath:         {a: reg, b: val, c: path, t: target},
+	OpPathEqual:    {a: val, b: val, c: path, t: target},
+	OpIn:           {a: val, b: val, t: target},
+	OpLess:         {a: val, b: val, t: target},
+	OpLessEqual:    {a: val, b: val, t: target},
+	OpIsCollection: {a: val, t: target},
+	OpTest:         {b: builtinIndex, c: operands, t: target},
+	OpCallTest:     {b: fnIndex, c: operands, t: target},
+	OpSwitch:       {a: val, b: cases, t: target},
 }
 
 // Jumps reports whether o may go on at T.

@@ -12,6 +12,8 @@ type Program struct {
 	builtins []builtin
 	byPath   map[string]int32 // functions for dynamic calls
 	decides  int              // functions behind entrypoints
+
+	tables map[int32]*Function // while loading: those that are valid, and where
 }
 
 // Load reads a program. Decoding is validation: what Load accepts can fail when

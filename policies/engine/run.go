@@ -11,11 +11,8 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 	regs[0], regs[1] = vm.input, m.Data
 	pc := m.Funcs[fn].Start
 	for {
-		if vm.budget--; vm.budget < 0 {
-			return Value{}, vm.stop(pc, ErrInstructions, "")
-		}
-		if vm.memory < 0 {
-			return Value{}, vm.stop(pc, ErrMemory, "")
+		if vm.budget--; vm.budget|vm.memory < 0 {
+			return Value{}, vm.overdrawn(pc)
 		}
 		in := &m.Code[pc]
 		ok := true
@@ -39,6 +36,27 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 		case OpNotEqual:
 			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
 			ok = !a.IsUndefined() && !b.IsUndefined() && !vm.equal(a, b)
+		case OpPath:
+			v := vm.val(regs, in.B).path(m, in.C)
+			regs[in.A] = v
+			ok = !v.IsUndefined()
+		case OpPathEqual:
+			v := vm.val(regs, in.B).path(m, in.C)
+			ok = vm.equal(v, vm.val(regs, in.A)) && !v.IsUndefined()
+		case OpIn:
+			e, c := vm.val(regs, in.A), vm.val(regs, in.B)
+			ok = !e.IsUndefined() && vm.member(e, c)
+		case OpLess:
+			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
+			ok = !a.IsUndefined() && !b.IsUndefined() && vm.compare(a, b) < 0
+		case OpLessEqual:
+			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
+			ok = !a.IsUndefined() && !b.IsUndefined() && vm.compare(a, b) <= 0
+		case OpSwitch:
+			pc = vm.next(in, vm.val(regs, in.A), pc)
+			continue
+		case OpIsCollection:
+			ok = vm.val(regs, in.A).Kind() >= KindArray
 		case OpIsDefined:
 			ok = !vm.val(regs, in.A).IsUndefined()
 		case OpIsUndefined:
@@ -68,7 +86,7 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			} else {
 				l.over = Value{}
 			}
-		case OpCall, OpCallDynamic:
+		case OpCall, OpCallTest, OpCallDynamic:
 			f, args := in.B, in.C
 			if in.Op == OpCallDynamic {
 				if f, ok = vm.dynamic(regs, in.B); !ok {
@@ -82,12 +100,8 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			if callee.Params == 2 {
 				w = vm.enter(a0, a1)
 				if kept := &vm.worlds[w].memo[f]; kept.turn == vm.worlds[w].turn {
-					regs[in.A] = kept.value
-					if kept.value.IsUndefined() {
-						pc = undefined(in)
-						continue
-					}
-					break
+					pc = returned(regs, in, pc, kept.value)
+					continue
 				}
 			}
 			if len(vm.frames) > vm.limits.Depth {
@@ -119,21 +133,21 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			top := vm.frames[len(vm.frames)-1]
 			regs = vm.regs[top.base : top.base+m.Funcs[top.fn].Regs]
 			pc = top.pc
-			in = &m.Code[pc]
-			regs[in.A] = v
-			if v.IsUndefined() {
-				pc = undefined(in)
-				continue
-			}
-		case OpBuiltin:
+			pc = returned(regs, &m.Code[pc], pc, v)
+			continue
+		case OpBuiltin, OpTest:
 			v, err := vm.builtin(regs, in)
 			if err != nil {
 				if v, err = vm.failed(err, pc); err != nil {
 					return Value{}, err.(*Error)
 				}
 			}
-			regs[in.A] = v
 			ok = !v.IsUndefined()
+			if in.Op == OpBuiltin {
+				regs[in.A] = v
+			} else {
+				ok = ok && !v.isFalse()
+			}
 		case OpArray:
 			regs[in.A] = vm.collect(KindArray)
 		case OpObject:
@@ -154,76 +168,6 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 	}
 }
 
-// rare runs the instructions that no hot loop is made of.
-func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
-	switch in.Op {
-	case OpAppend:
-		if c := vm.thaw(&regs[in.A], KindArray); c != nil {
-			vm.append(c, vm.val(regs, in.B))
-			return true, nil
-		}
-	case OpAdd:
-		if c := vm.thaw(&regs[in.A], KindSet); c != nil {
-			vm.add(c, vm.val(regs, in.B))
-			return true, nil
-		}
-	case OpInsert:
-		if c := vm.thaw(&regs[in.A], KindObject); c != nil {
-			v := Value{}
-			if in.C >= 0 {
-				v = regs[in.C] // still growing: rules that add to one nested value
-			} else {
-				v = vm.val(regs, in.C)
-			}
-			vm.insert(c, vm.val(regs, in.B), v, false)
-			return true, nil
-		}
-	case OpInsertOnce:
-		if c := vm.thaw(&regs[in.A], KindObject); c != nil {
-			if !vm.insert(c, vm.val(regs, in.B), vm.val(regs, in.C), true) {
-				return false, vm.stop(pc, ErrConflict, "object keys must be unique")
-			}
-			return true, nil
-		}
-	case OpIsArray:
-		return vm.val(regs, in.A).Kind() == KindArray, nil
-	case OpIsObject:
-		return vm.val(regs, in.A).Kind() == KindObject, nil
-	case OpIsSet:
-		return vm.val(regs, in.A).Kind() == KindSet, nil
-	case OpMerge:
-		regs[in.C] = vm.bounded(vm.merge(vm.val(regs, in.A), vm.val(regs, in.B)))
-		return true, nil
-	case OpLen:
-		v := vm.val(regs, in.B)
-		regs[in.A] = Int(int64(v.Len()))
-		return v.Kind() >= KindArray, nil
-	case OpUpsert:
-		ops := vm.prog.image.Operands
-		n := ops[in.C]
-		regs[in.A] = vm.bounded(vm.upsert(vm.val(regs, in.A), ops[in.C+1:in.C+1+n], vm.val(regs, in.B)))
-		return true, nil
-	case OpResult:
-		vm.results = append(vm.results, vm.val(regs, in.A))
-		vm.memory -= valueBytes
-		return true, nil
-	case OpResults:
-		regs[in.A] = Set(append([]Value(nil), vm.results...))
-		return true, nil
-	case OpDecide:
-		if vm.frames[len(vm.frames)-1].world == 0 {
-			vm.decided[in.A] = append(vm.decided[in.A], pc)
-			vm.memory -= 8
-		}
-		return true, nil
-	}
-	// A program that no compiler makes, or a value that is beyond the limits.
-	if vm.budget < 0 {
-		return false, vm.stop(pc, ErrInstructions, "")
-	}
-	return false, vm.stop(pc, ErrType, "not a value that can be added to")
-}
-
 // val returns the value of an operand.
 func (vm *VM) val(regs []Value, x int32) Value {
 	if x < 0 {
@@ -235,34 +179,61 @@ func (vm *VM) val(regs []Value, x int32) Value {
 	return regs[x]
 }
 
-// undefined returns where a call goes on whose result is undefined.
-func undefined(in *Instr) int32 {
-	if in.Op == OpCallDynamic {
-		return in.C
+// returned takes the result of the call at pc, and returns where to go on.
+func returned(regs []Value, in *Instr, pc int32, v Value) int32 {
+	if in.Op == OpCallTest {
+		if v.IsUndefined() || v.isFalse() {
+			return in.T
+		}
+		return pc + 1
 	}
-	return in.T
+	regs[in.A] = v
+	switch {
+	case !v.IsUndefined():
+		return pc + 1
+	case in.Op == OpCallDynamic:
+		return in.C
+	default:
+		return in.T
+	}
 }
 
-// push makes a frame, whose registers start at base, and clears them.
-func (vm *VM) push(fn, base, loops, pc, world int32) int32 {
-	f := &vm.prog.image.Funcs[fn]
-	if need := int(base + f.Regs); need > len(vm.regs) {
-		grown := make([]Value, max(2*len(vm.regs), need, 64))
-		copy(grown, vm.regs)
-		vm.regs = grown
+// path returns what the reference v[a][b]... means, with the strings at at.
+func (v Value) path(m *Image, at int32) Value {
+	for _, x := range m.Operands[at+1 : at+1+m.Operands[at]] {
+		if v.Kind() == KindObject && v.m&stringKeys != 0 {
+			v, _ = findString(v.members(), m.Consts[^x].str())
+		} else {
+			v = v.lookup(m.Consts[^x])
+		}
 	}
-	if need := int(loops + f.Slots); need > len(vm.loops) {
-		grown := make([]loop, max(2*len(vm.loops), need, 8))
-		copy(grown, vm.loops)
-		vm.loops = grown
+	return v
+}
+
+// next returns where the switch at pc goes on: cases are in the order of their
+// constants, then of the code.
+func (vm *VM) next(in *Instr, v Value, pc int32) int32 {
+	m := &vm.prog.image
+	list := m.Operands[in.B:]
+	n := int(list[0])
+	if list[1] >= 0 {
+		v = v.path(m, list[1])
 	}
-	clear(vm.regs[base : base+f.Regs])
-	vm.memory -= int(f.Regs) // deep calls pay for their registers
-	vm.frames = append(vm.frames, frame{fn: fn, base: base, loops: loops, world: world})
-	if world == 0 && f.Decide > 0 {
-		vm.decided[f.Decide] = vm.decided[f.Decide][:0]
+	list = list[2 : 2+2*n]
+	lo, hi := 0, n
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		c := Compare(m.Consts[^list[2*mid+1]], v)
+		if c < 0 || c == 0 && list[2*mid] <= pc {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
 	}
-	return base
+	if lo < n && m.Consts[^list[2*lo+1]].Equal(v) {
+		return list[2*lo]
+	}
+	return in.T
 }
 
 // step returns the next key and value of a loop that has one.
@@ -289,93 +260,6 @@ func (vm *VM) dotCollector(c *collector, key Value) Value {
 		return Value{}
 	}
 	return vm.read(Value{p: unsafe.Pointer(c), m: uint64(kindBuilder) << kindShift}).lookup(key)
-}
-
-// dynamic returns the function that operands at name.
-func (vm *VM) dynamic(regs []Value, at int32) (int32, bool) {
-	ops := vm.prog.image.Operands
-	key := make([]byte, 0, 128)
-	for i, x := range ops[at+3 : at+3+ops[at]] {
-		s, ok := vm.val(regs, x).Str()
-		if !ok || len(key)+len(s) > maxPathBytes {
-			return 0, false
-		}
-		if i > 0 {
-			key = append(key, 0)
-		}
-		key = append(key, s...)
-	}
-	f, ok := vm.prog.byPath[string(key)]
-	return f, ok
-}
-
-// maxPathBytes is more than the path of any rule has.
-const maxPathBytes = 64 << 10
-
-// merge returns a and b as one, as the base document and what rules make below
-// it are: objects member by member, else a.
-func (vm *VM) merge(a, b Value) Value {
-	if a.Kind() != KindObject || b.Kind() != KindObject {
-		if a.IsUndefined() {
-			return b
-		}
-		return a
-	}
-	x, y := a.members(), b.members()
-	vm.budget -= len(x) + len(y)
-	members := make([]Member, 0, len(x)+len(y))
-	vm.memory -= 2 * valueBytes * cap(members)
-	for len(x) > 0 && len(y) > 0 {
-		switch c := Compare(x[0].Key, y[0].Key); {
-		case c < 0:
-			members = append(members, x[0])
-			x = x[1:]
-		case c > 0:
-			members = append(members, y[0])
-			y = y[1:]
-		default:
-			members = append(members, Member{x[0].Key, vm.merge(x[0].Value, y[0].Value)})
-			x, y = x[1:], y[1:]
-		}
-	}
-	members = append(append(members, x...), y...)
-	return newObject(members)
-}
-
-// upsert returns a copy of v with leaf at the path of constants; what is no
-// object on the way becomes one.
-func (vm *VM) upsert(v Value, path []int32, leaf Value) Value {
-	if len(path) == 0 {
-		return leaf
-	}
-	key := vm.prog.image.Consts[^path[0]]
-	var old []Member
-	var next Value
-	if v.Kind() == KindObject {
-		old = v.members()
-		next = v.lookup(key)
-	}
-	vm.budget -= len(old) / 16
-	vm.memory -= 2 * valueBytes * (len(old) + 1)
-	members := make([]Member, 0, len(old)+1)
-	put := Member{key, vm.upsert(next, path[1:], leaf)}
-	for i := range old {
-		c := -1
-		if !put.Key.IsUndefined() {
-			c = Compare(old[i].Key, key)
-		}
-		if c >= 0 {
-			members = append(members, put)
-			put = Member{}
-		}
-		if c != 0 {
-			members = append(members, old[i])
-		}
-	}
-	if !put.Key.IsUndefined() {
-		members = append(members, put)
-	}
-	return newObject(members)
 }
 
 // stop makes the error that ends an evaluation at pc.

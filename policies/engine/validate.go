@@ -25,6 +25,8 @@ func (p *Program) validate() bool {
 			return false
 		}
 	}
+	p.tables = map[int32]*Function{}
+	defer func() { p.tables = nil }()
 	for i := range m.Funcs {
 		if !p.validateCode(&m.Funcs[i]) {
 			return false
@@ -72,7 +74,7 @@ func (p *Program) validateFuncs() bool {
 
 func (p *Program) validateCode(f *Function) bool {
 	code := p.image.Code[f.Start:f.End]
-	if last := code[len(code)-1].Op; last != OpReturn && last != OpJump {
+	if last := code[len(code)-1].Op; last != OpReturn && last != OpJump && last != OpSwitch {
 		return false // would run into the next function
 	}
 	for i := range code {
@@ -100,22 +102,18 @@ func (p *Program) validField(f *Function, in *Instr, kind field, n int32) bool {
 		return within(n, len(m.Builtins))
 	case operands:
 		arity := int32(0)
-		if in.Op == OpCall {
+		if in.Op == OpCall || in.Op == OpCallTest {
 			arity = m.Funcs[in.B].Params
 		} else {
 			arity = m.Builtins[in.B].Arity
 		}
 		return p.validOperands(f, n, arity)
 	case path:
-		if !within(n, len(m.Operands)) || !p.validOperands(f, n+1, m.Operands[n]) {
-			return false
-		}
-		for _, x := range m.Operands[n+1 : n+1+m.Operands[n]] {
-			if x >= 0 || m.Consts[^x].Kind() != KindString {
-				return false
-			}
-		}
-		return m.Operands[n] > 0
+		return p.validPath(f, n)
+	case values:
+		return within(n, len(m.Operands)) && p.validOperands(f, n+1, m.Operands[n])
+	case cases:
+		return p.validTable(f, n)
 	case dynamic:
 		return within(n, len(m.Operands)) && m.Operands[n] >= 0 && m.Operands[n] <= maxArity && p.validOperands(f, n+1, m.Operands[n]+2)
 	case slot:
@@ -128,6 +126,52 @@ func (p *Program) validField(f *Function, in *Instr, kind field, n int32) bool {
 		return n > 0 && n == f.Decide
 	}
 	return false
+}
+
+func (p *Program) validPath(f *Function, n int32) bool {
+	m := &p.image
+	if !within(n, len(m.Operands)) || !p.validOperands(f, n+1, m.Operands[n]) {
+		return false
+	}
+	for _, x := range m.Operands[n+1 : n+1+m.Operands[n]] {
+		if x >= 0 || m.Consts[^x].Kind() != KindString {
+			return false
+		}
+	}
+	return m.Operands[n] > 0
+}
+
+// validTable checks the table of a switch, once for all that use it in one
+// function.
+func (p *Program) validTable(f *Function, n int32) bool {
+	if valid, known := p.tables[n]; known && valid == f {
+		return true
+	}
+	m := &p.image
+	if !within(n, len(m.Operands)) || int(n)+1 >= len(m.Operands) {
+		return false
+	}
+	list := m.Operands[n+2:]
+	if m.Operands[n] < 0 || int64(m.Operands[n])*2 > int64(len(list)) {
+		return false
+	}
+	list = list[:m.Operands[n]*2]
+	if at := m.Operands[n+1]; at != -1 && !p.validPath(f, at) {
+		return false
+	}
+	for i := 0; i < len(list); i += 2 {
+		to, x := list[i], list[i+1]
+		if to < f.Start || to >= f.End || x >= 0 || !within(^x, len(m.Consts)) || m.Consts[^x].Kind() >= KindArray {
+			return false
+		}
+		if i > 0 {
+			if c := Compare(m.Consts[^list[i-1]], m.Consts[^x]); c > 0 || c == 0 && list[i-2] >= to {
+				return false
+			}
+		}
+	}
+	p.tables[n] = f
+	return true
 }
 
 func (p *Program) validOperand(f *Function, n int32) bool {

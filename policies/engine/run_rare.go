@@ -1,0 +1,84 @@
+package engine
+
+// rare runs the instructions that no hot loop is made of.
+func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
+	switch in.Op {
+	case OpAppend:
+		if c := vm.thaw(&regs[in.A], KindArray); c != nil {
+			vm.append(c, vm.val(regs, in.B))
+			return true, nil
+		}
+	case OpAdd:
+		if c := vm.thaw(&regs[in.A], KindSet); c != nil {
+			vm.add(c, vm.val(regs, in.B))
+			return true, nil
+		}
+	case OpInsert:
+		if c := vm.thaw(&regs[in.A], KindObject); c != nil {
+			v := Value{}
+			if in.C >= 0 {
+				v = regs[in.C] // still growing: rules that add to one nested value
+			} else {
+				v = vm.val(regs, in.C)
+			}
+			vm.insert(c, vm.val(regs, in.B), v, false)
+			return true, nil
+		}
+	case OpInsertOnce:
+		if c := vm.thaw(&regs[in.A], KindObject); c != nil {
+			if !vm.insert(c, vm.val(regs, in.B), vm.val(regs, in.C), true) {
+				return false, vm.stop(pc, ErrConflict, "object keys must be unique")
+			}
+			return true, nil
+		}
+	case OpList:
+		regs[in.A] = vm.list(regs, in.C)
+		return true, nil
+	case OpIsArray:
+		return vm.val(regs, in.A).Kind() == KindArray, nil
+	case OpIsObject:
+		return vm.val(regs, in.A).Kind() == KindObject, nil
+	case OpIsSet:
+		return vm.val(regs, in.A).Kind() == KindSet, nil
+	case OpMerge:
+		regs[in.C] = vm.bounded(vm.merge(vm.val(regs, in.A), vm.val(regs, in.B)))
+		return true, nil
+	case OpLen:
+		v := vm.val(regs, in.B)
+		regs[in.A] = Int(int64(v.Len()))
+		return v.Kind() >= KindArray, nil
+	case OpUpsert:
+		ops := vm.prog.image.Operands
+		n := ops[in.C]
+		regs[in.A] = vm.bounded(vm.upsert(vm.val(regs, in.A), ops[in.C+1:in.C+1+n], vm.val(regs, in.B)))
+		return true, nil
+	case OpResult:
+		vm.results = append(vm.results, vm.val(regs, in.A))
+		vm.memory -= valueBytes
+		return true, nil
+	case OpResults:
+		regs[in.A] = Set(append([]Value(nil), vm.results...))
+		return true, nil
+	case OpDecide:
+		if vm.frames[len(vm.frames)-1].world == 0 {
+			vm.decided[in.A] = append(vm.decided[in.A], pc)
+			vm.memory -= 8
+		}
+		return true, nil
+	}
+	// A program that no compiler makes, or a value that is beyond the limits.
+	if vm.budget < 0 {
+		return false, vm.stop(pc, ErrInstructions, "")
+	}
+	return false, vm.stop(pc, ErrType, "not a value that can be added to")
+}
+
+// list returns an array of the operands at at.
+func (vm *VM) list(regs []Value, at int32) Value {
+	ops := vm.prog.image.Operands[at:]
+	elems := vm.make(int(ops[0]))
+	for i := range elems {
+		elems[i] = vm.val(regs, ops[1+i])
+	}
+	return vm.bounded(newArray(elems))
+}
