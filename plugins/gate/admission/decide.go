@@ -15,9 +15,11 @@ func (s *state) decide(input engine.Value, now int64) policies.Decision {
 	s.vm.Begin(input, now)
 
 	reasons, err := s.eval(s.deny)
-	if err != nil || !reasons.IsUndefined() && reasons.Kind() != engine.KindSet {
-		d.Reason = policies.PolicyFailed
-		return d
+	if err == nil && !reasons.IsUndefined() && reasons.Kind() != engine.KindSet {
+		err = errNotSet
+	}
+	if err != nil {
+		return failed(d, err)
 	}
 	if reasons.Len() > 0 {
 		d.Reason = policies.DeniedByRule
@@ -27,8 +29,10 @@ func (s *state) decide(input engine.Value, now int64) policies.Decision {
 	allow, err := s.isTrue(s.allow)
 	ask, askErr := s.isTrue(s.ask)
 	switch {
-	case err != nil || askErr != nil:
-		d.Reason = policies.PolicyFailed
+	case err != nil:
+		return failed(d, err)
+	case askErr != nil:
+		return failed(d, askErr)
 	case !allow:
 		d.Reason = policies.NotGranted
 	case ask:
@@ -47,7 +51,17 @@ func (s *state) eval(e entrypoint) (engine.Value, error) {
 	return s.vm.Eval(e.Entrypoint)
 }
 
-var errNotBoolean = errors.New("rule is not a boolean")
+var (
+	errNotBoolean = errors.New("rule is not a boolean")
+	errNotSet     = errors.New("rule deny is not a set")
+)
+
+// failed is d when the policy could not be evaluated. The error names a place of
+// the policy, and nothing of the input.
+func failed(d policies.Decision, err error) policies.Decision {
+	d.Reason, d.Details = policies.PolicyFailed, []string{err.Error()}
+	return d
+}
 
 func (s *state) isTrue(e entrypoint) (bool, error) {
 	v, err := s.eval(e)

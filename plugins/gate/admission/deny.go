@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"strconv"
 	"strings"
 
 	"keyward/plugins/filter"
@@ -42,8 +43,8 @@ func (x *stream) deny(d policies.Decision, r filter.Reply) filter.Action {
 	return filter.Hold
 }
 
-// line says what was refused, from IDs and codes alone: nothing of what a
-// client sent, and no policy text, can get into the log through it.
+// line says what was refused, from IDs and codes alone, and where a policy broke:
+// nothing of what a client sent can get into the log through it.
 func (x *stream) line(d policies.Decision) string {
 	var b strings.Builder
 	b.WriteString("deny reason=")
@@ -57,6 +58,10 @@ func (x *stream) line(d policies.Decision) string {
 	if x.consumer != nil {
 		b.WriteString(" consumer=")
 		b.WriteString(x.consumer.ID)
+	}
+	if d.Reason == policies.PolicyFailed && len(d.Details) > 0 {
+		b.WriteString(" error=")
+		b.WriteString(strconv.Quote(d.Details[0]))
 	}
 	return b.String()
 }
