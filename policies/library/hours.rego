@@ -25,7 +25,7 @@ within(hours) if {
 }
 
 # How often a unit fits into a time after 1970.
-whole(time, unit) := (time - (time % unit)) / unit
+whole(nanoseconds, unit) := (nanoseconds - (nanoseconds % unit)) / unit
 
 weekdays := ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 

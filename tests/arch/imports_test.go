@@ -15,7 +15,11 @@ var layers = [][]string{
 }
 
 // layer returns the index of the layer that path belongs to, -1 for none.
+// The root package is the default policy's text and belongs with the policies.
 func layer(path string) int {
+	if path == module {
+		return 0
+	}
 	for i, folders := range layers {
 		for _, folder := range folders {
 			if isUnder(path, module+"/"+folder) {
