@@ -53,29 +53,31 @@ type report struct {
 // one again.
 type client func(t *testing.T, url, token string, s server) report
 
-func TestMCP(t *testing.T) {
-	w := newWorld(t)
-	mux := http.NewServeMux()
-	for name, url := range map[string]string{
+// addMCP puts the MCP servers behind the gateway.
+func addMCP(t *testing.T, w *world) {
+	t.Helper()
+	urls := map[string]string{
 		"npm": startNPMServer(t), "go-stateful": startGoServer(t, false), "go-stateless": startGoServer(t, true),
-	} {
-		i := slices.IndexFunc(servers, func(s server) bool { return s.name == name })
+	}
+	mux := http.NewServeMux()
+	for _, s := range servers {
 		key := w.add(t, snapshot.Target{
-			ID: name, Kind: policies.KindMCP, Inject: bearer(),
-			Match: []snapshot.Match{{Route: "mcp", Path: "/mcp/" + name}},
-		}, policies.Grant{Tools: []string{servers[i].allowed}})
-		mux.Handle("/mcp/"+name, w.guard(key, forward(t, url)))
+			ID: s.name, Kind: policies.KindMCP, Inject: bearer(),
+			Match: []snapshot.Match{{Route: "mcp", Path: "/mcp/" + s.name}},
+		}, policies.Grant{Tools: []string{s.allowed}})
+		mux.Handle("/mcp/"+s.name, w.guard("Bearer "+key, forward(t, urls[s.name])))
 	}
 	w.serve(t, "mcp", mux)
-	eachGateway(t, w, func(t *testing.T, g *gateway) {
-		for name, run := range map[string]client{"go": goClient, "python": pythonClient, "typescript": nodeClient} {
-			for _, s := range servers {
-				t.Run(name+" client, "+s.name+" server", func(t *testing.T) {
-					checkReport(t, s, run(t, g.url+"/mcp/"+s.name, w.token, s))
-				})
-			}
+}
+
+func testMCP(t *testing.T, w *world, g *gateway) {
+	for name, run := range map[string]client{"go": goClient, "python": pythonClient, "typescript": nodeClient} {
+		for _, s := range servers {
+			t.Run(name+" client, "+s.name+" server", func(t *testing.T) {
+				checkReport(t, s, run(t, g.url+"/mcp/"+s.name, w.token, s))
+			})
 		}
-	})
+	}
 }
 
 func checkReport(t *testing.T, s server, r report) {
@@ -162,17 +164,24 @@ func runClient(t *testing.T, program, script, url, token string, s server) repor
 	if err != nil {
 		t.Fatal(err)
 	}
+	var r report
+	runScript(t, program, script, in, &r)
+	return r
+}
+
+// runScript runs a program with in as its standard input, and reads its standard
+// output as JSON.
+func runScript(t *testing.T, program, script string, in []byte, out any) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, script)
 	cmd.Stdin = bytes.NewReader(in)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	b, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, stderr.String())
 	}
-	var r report
-	if err := json.Unmarshal(out, &r); err != nil {
-		t.Fatalf("%s says %q: %v", script, out, err)
+	if err := json.Unmarshal(b, out); err != nil {
+		t.Fatalf("%s says %q: %v", script, b, err)
 	}
-	return r
 }

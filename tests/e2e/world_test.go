@@ -91,10 +91,11 @@ func (w *world) add(t *testing.T, target snapshot.Target, g policies.Grant) stri
 // bearer is how most servers take their key.
 func bearer() *snapshot.Inject { return &snapshot.Inject{Form: snapshot.Bearer} }
 
-// guard lets requests with the real key through to next, and counts the others.
-func (w *world) guard(key string, next http.Handler) http.Handler {
+// guard lets requests with the wanted Authorization through to next, and counts
+// the others.
+func (w *world) guard(want string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+key)) != 1 {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) != 1 {
 			w.refused.Add(1)
 			http.Error(rw, "this server accepts its real key only", http.StatusUnauthorized)
 			return
