@@ -75,10 +75,16 @@ func (n *native) logs() string {
 	return all.String()
 }
 
-// routes are those of deploy/envoy/envoy.yaml.
+// Routes by path prefix, and clusters, are those of deploy/envoy/envoy.yaml.
+var (
+	routes   = map[string]string{"/mcp": "mcp", "/v1": "llm", "/git": "git", "/api": "api"}
+	clusters = []string{"mcp", "llm", "git", "api"}
+)
+
+// route is the name of a path's route; "" when it has none.
 func route(path string) string {
 	path, _, _ = strings.Cut(path, "?")
-	for prefix, name := range map[string]string{"/mcp": "mcp", "/v1": "llm", "/git": "git", "/api": "api"} {
+	for prefix, name := range routes {
 		if path == prefix || strings.HasPrefix(path, prefix+"/") {
 			return name
 		}

@@ -1,6 +1,6 @@
 // Package scenarios holds one table of requests, with what must become of each,
 // and runs it against every form in which the plugins exist: natively, as wasm
-// on the embedded gateway, and as wasm in Envoy.
+// on wazero, in the embedded gateway, and in Envoy.
 //
 // # The table
 //
@@ -16,7 +16,7 @@
 //	snapshot                what is in force: base (default), or another of world_test.go
 //	answer                  what the upstream answers, if it is reached
 //	want                    what must become of the request
-//	on                      other expectations of one gateway: native, wasm, envoy
+//	on                      other expectations of one gateway: native, wasm, embedded, envoy
 //	not                     gateways to leave out: native and wasm have no HTTP syntax
 //
 // In want, "upstream" says what the upstream saw; without it the upstream must

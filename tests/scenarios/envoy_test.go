@@ -16,7 +16,7 @@ type realEnvoy struct {
 func newEnvoy(t *testing.T, w *World, rec *Recorder) gateway {
 	t.Helper()
 	upstreams := map[string]string{}
-	for _, cluster := range []string{"mcp", "llm", "git", "api"} {
+	for _, cluster := range clusters {
 		upstreams[cluster] = rec.listen(t, cluster)
 	}
 	e := testenv.StartEnvoy(t, testenv.EnvoyOptions{Keys: w.privateKeys(t, "base"), Upstreams: upstreams})

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -31,15 +32,20 @@ func TestWasm(t *testing.T) {
 	runTable(t, w, rec, "wasm", newWasm(t, w, rec))
 }
 
+func TestEmbedded(t *testing.T) {
+	w := newWorld(t)
+	rec := newRecorder(w.accept)
+	runTable(t, w, rec, "embedded", newEmbedded(t, w, rec))
+}
+
 func TestEnvoy(t *testing.T) {
 	w := newWorld(t)
 	rec := newRecorder(w.accept)
 	runTable(t, w, rec, "envoy", newEnvoy(t, w, rec))
 }
 
-// unusable are the snapshots that never get in force. They come first: later
-// they would leave the last good one in force, as TestBadSnapshotChangesNothing
-// shows.
+// unusable are the snapshots that never get in force. They come first; later they
+// leave the last good one in force.
 var unusable = []string{"none", "corrupt", "foreign", "cut-program", "no-policy"}
 
 // runTable plays the whole table. Rows run one after another, so that what one
@@ -48,7 +54,9 @@ func runTable(t *testing.T, w *World, rec *Recorder, name string, g gateway) {
 	bySnapshot := map[string][]*Row{}
 	n := 0
 	for _, row := range loadTable(t) {
-		if !slices.Contains(row.Not, name) {
+		// The embedded gateway does not start without a good snapshot.
+		refused := name == "embedded" && slices.Contains(unusable, row.Snapshot)
+		if !slices.Contains(row.Not, name) && !refused {
 			bySnapshot[row.Snapshot] = append(bySnapshot[row.Snapshot], row)
 			n++
 		}
@@ -64,6 +72,9 @@ func runTable(t *testing.T, w *World, rec *Recorder, name string, g gateway) {
 		t.Run(snapshot, func(t *testing.T) {
 			g.use(t, snapshot)
 			play(t, w, rec, g, name, bySnapshot[snapshot])
+			if snapshot == "base" && name != "native" { // natively there is nothing that keeps a snapshot
+				checkUnusable(t, w, rec, g, name, bySnapshot[snapshot])
+			}
 		})
 	}
 	checkLogs(t, w, g.logs())
@@ -108,6 +119,25 @@ func play(t *testing.T, w *World, rec *Recorder, g gateway, name string, rows []
 		if n := len(rec.seen(id)); n > 0 {
 			t.Errorf("row %q: the upstream saw %d requests, want none", row, n)
 		}
+	}
+}
+
+// checkUnusable puts unusable snapshots over a good one: it stays in force, and
+// the log says that something is wrong.
+func checkUnusable(t *testing.T, w *World, rec *Recorder, g gateway, name string, rows []*Row) {
+	const proof = "2025-11-25: an allowed call"
+	i := slices.IndexFunc(rows, func(r *Row) bool { return r.Name == proof })
+	for _, snapshot := range unusable[1:] {
+		t.Run("then "+snapshot, func(t *testing.T) {
+			before := len(g.logs())
+			g.use(t, snapshot)
+			if !strings.Contains(g.logs()[before:], "refused") {
+				t.Error("the log says nothing of a refused snapshot")
+			}
+			row := *rows[i]
+			row.Snapshot = "then-" + snapshot
+			play(t, w, rec, g, name, []*Row{&row})
+		})
 	}
 }
 
