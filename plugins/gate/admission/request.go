@@ -45,6 +45,12 @@ var apiKeyHeaders = map[string]int{"x-api-key": 1, "api-key": 2, "x-goog-api-key
 
 // removed reports whether no upstream may see this header as a client sent it.
 func removed(name, value string) bool {
+	if strings.IndexByte(name, '_') >= 0 { // to CGI and WSGI an underscore in a name is a hyphen
+		name = strings.ReplaceAll(name, "_", "-")
+		if apiKeyHeaders[name] != 0 {
+			return true
+		}
+	}
 	if identityHeaders[name] || strings.Contains(value, token.Prefix) {
 		return true
 	}

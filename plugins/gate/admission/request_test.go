@@ -93,6 +93,11 @@ func TestLookAlikesAreRemoved(t *testing.T) {
 			t.Errorf("%s is removed", name)
 		}
 	}
+	for _, name := range []string{"x_mse_consumer", "x-mse_consumer", "x_keyward_verdict", "x_api_key"} {
+		if !removed(name, "v") {
+			t.Errorf("%q goes on, and CGI reads it with hyphens", name)
+		}
+	}
 	if !removed("x-note", "my token is "+tok) {
 		t.Error("a header that carries a consumer token is passed on")
 	}
