@@ -3,10 +3,12 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
 	"keyward/plugins/filter"
+	"keyward/plugins/token"
 	"keyward/plugins/verdict"
 	"keyward/tools/gateway/chain"
 )
@@ -18,10 +20,9 @@ const maxLogPath = 256
 // query, no body.
 func (g *Gateway) done(e *exchange) {
 	g.metrics.done(e)
-	path, _, _ := strings.Cut(rawPath(e.request), "?")
 	attrs := []slog.Attr{
 		slog.String("method", e.request.Method),
-		slog.String("path", path[:min(len(path), maxLogPath)]),
+		slog.String("path", logPath(rawPath(e.request))),
 		slog.Int("status", e.status),
 		slog.Int64("received", e.received.Load()),
 		slog.Int64("sent", e.sent),
@@ -37,6 +38,17 @@ func (g *Gateway) done(e *exchange) {
 		attrs = append(attrs, slog.String("consumer", v.Consumer), slog.String("target", v.Target), slog.String("decision", v.Decision))
 	}
 	g.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// logPath is what the access log shows of a path: nothing of one that holds a
+// consumer token, or could after some decoding.
+func logPath(raw string) string {
+	path, _, _ := strings.Cut(raw, "?")
+	decoded, err := url.PathUnescape(path)
+	if err != nil || strings.ContainsAny(decoded, "%") || strings.Contains(decoded, token.Prefix) {
+		return ""
+	}
+	return path[:min(len(path), maxLogPath)]
 }
 
 // fault logs a plugin's misuse of the host.
