@@ -30,11 +30,11 @@ demo: bin/keyward plugins ## play the whole story once, and fail if a step does 
 
 .PHONY: test
 test: ## run every test of this machine's Go, and on Envoy where Python can install it
-	$(GO) test -json ./... | $(GO) run ./tools/testsum
+	KEYWARD_E2E=0 $(GO) test -json ./... | $(GO) run ./tools/testsum
 
 .PHONY: e2e
 e2e: plugins ## run real clients and servers against both gateways
-	KEYWARD_E2E=1 $(GO) test -json -count=1 -timeout=30m ./tests/e2e/... | $(GO) run ./tools/testsum
+	$(GO) test -json -count=1 -timeout=30m ./tests/e2e/... | $(GO) run ./tools/testsum
 
 .PHONY: bench
 bench: plugins ## measure both plugins on Envoy beside their peers, into dist/bench.json

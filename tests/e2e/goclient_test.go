@@ -62,5 +62,10 @@ func goClient(t *testing.T, url, token string, s server) report {
 	if r.After, err = call(s.allowed); err != nil {
 		t.Fatal(err)
 	}
+	if r.Revision < "2026-07-28" { // from then on there is no ping
+		if err := session.Ping(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return r
 }

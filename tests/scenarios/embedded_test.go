@@ -116,8 +116,8 @@ func (e *embedded) use(t *testing.T, snapshot string) {
 	}
 	err := testenv.Await(t.Context(), func(context.Context) error {
 		log := e.log.String()[before:]
-		if n := strings.Count(log, "configuration in force"); n < 2*(embeddedWorkers+1) && !strings.Contains(log, "refused") {
-			return fmt.Errorf("in force in %d VMs", n)
+		if n := strings.Count(log, `"snapshot in force"`) + strings.Count(log, `"snapshot refused`); n < 2 {
+			return fmt.Errorf("%d plugins have looked at the snapshot, want 2", n)
 		}
 		return nil
 	})

@@ -21,5 +21,6 @@ try {
   report.denied = { code: error.code, message: error.message, data: error.data };
 }
 report.after = await call(todo.allowed);
+await client.ping();
 await client.close();
 console.log(JSON.stringify(report));

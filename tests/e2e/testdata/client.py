@@ -27,6 +27,8 @@ async def main(todo):
         except MCPError as error:
             report["denied"] = {"code": error.error.code, "message": error.error.message, "data": error.error.data}
         report["after"] = await call(todo["allowed"])
+        if report["revision"] < "2026-07-28":  # from then on there is no ping
+            await client.send_ping()
     return report
 
 
