@@ -140,6 +140,8 @@ func (vm *VM) numbers(name string, from, to, by Value) (Value, error) {
 		return Value{}, wrongType(name, 1, "integer")
 	case !ok2:
 		return Value{}, wrongType(name, 2, "integer")
+	case !ok3 && isLargeInt(by):
+		return newArray([]Value{from}), nil
 	case !ok3:
 		return Value{}, wrongType(name, 3, "integer")
 	case step <= 0:
@@ -167,6 +169,12 @@ func (vm *VM) numbers(name string, from, to, by Value) (Value, error) {
 		}
 	}
 	return newArray(elems), nil
+}
+
+// isLargeInt reports whether v is written as an integer beyond 64 bits above 0.
+func isLargeInt(v Value) bool {
+	_, small := v.Int()
+	return !small && strings.Trim(v.Text(), "0123456789") == "" && v.Kind() == KindNumber
 }
 
 func toNumber(vm *VM, a []Value) (Value, error) {
