@@ -40,6 +40,11 @@ e2e: plugins ## run real clients and servers against both gateways
 bench: plugins ## measure both plugins on Envoy beside their peers, into dist/bench.json
 	$(GO) run ./tools/bench $(BENCHFLAGS)
 
+.PHONY: bench-engine
+bench-engine: ## measure the policy engine beside OPA, natively and in wasm, into dist/bench-engine.json
+	@mkdir -p dist
+	$(GO) run ./tools/bench/engine -json dist/bench-engine.json $(BENCHFLAGS)
+
 .PHONY: plugins
 plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-256 sums
 

@@ -1,0 +1,168 @@
+// Command engine measures the policy engine beside OPA's topdown: the same
+// policies, the same inputs, in turns within one run.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"keyward/policies/compile"
+	"keyward/policies/engine"
+)
+
+// A row is the result for one policy; times are medians in µs a decision.
+type row struct {
+	Policy       string  `json:"policy"`
+	OPA          float64 `json:"opa_us"`
+	Engine       float64 `json:"engine_us"`
+	OPAJSON      float64 `json:"opa_json_us"`
+	EngineJSON   float64 `json:"engine_json_us"`
+	EngineWasm   float64 `json:"engine_wasm_us"` // from JSON text on
+	OPAAllocs    float64 `json:"opa_allocs"`
+	EngineAllocs float64 `json:"engine_allocs"`
+	LoadWasm     float64 `json:"load_wasm_ms"`
+
+	spread []string // first to third quartile of each time
+}
+
+func main() {
+	jsonFile := flag.String("json", "", "write the results as JSON to this `file`")
+	tableFile := flag.String("table", "", "write the results as a table to this `file`")
+	only := flag.String("only", "", "measure the policies whose name contains this `text`")
+	rounds := flag.Int("rounds", 21, "measure each `n` times")
+	round := flag.Duration("round", 10*time.Millisecond, "how `long` one measurement takes")
+	flag.Parse()
+	if err := run(context.Background(), *jsonFile, *tableFile, *only, *rounds, *round); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, jsonFile, tableFile, only string, rounds int, round time.Duration) error {
+	all, err := cases("policy.rego")
+	if err != nil {
+		return err
+	}
+	g, err := newGuest(ctx)
+	if err != nil {
+		return err
+	}
+	defer g.runtime.Close(ctx)
+	var rows []row
+	for _, c := range all {
+		if !strings.Contains(c.name, only) {
+			continue
+		}
+		r, err := measureCase(ctx, g, c, rounds, round)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s: opa %s, engine %s; with JSON %s, %s; in wasm %s\n", c.name, r.spread[0], r.spread[1], r.spread[2], r.spread[3], r.spread[4])
+		rows = append(rows, r)
+	}
+	text := table(rows)
+	fmt.Print(text)
+	if tableFile != "" {
+		if err := os.WriteFile(tableFile, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if jsonFile == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(map[string][]row{"rows": rows}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(jsonFile, append(b, '\n'), 0o644)
+}
+
+func measureCase(ctx context.Context, g *guest, c policyCase, rounds int, round time.Duration) (row, error) {
+	compiled, err := compile.Compile(compile.Source{Modules: map[string]string{"policy.rego": c.policy}, Data: c.data}, compile.Options{Wide: true})
+	if err != nil {
+		return row{}, err
+	}
+	byOPA, err := opa(ctx, c, compiled.Entrypoints)
+	if err != nil {
+		return row{}, err
+	}
+	byEngine, err := native(compiled)
+	if err != nil {
+		return row{}, err
+	}
+	inWasm, load, err := g.decide(ctx, compiled.Program, c.input)
+	if err != nil {
+		return row{}, err
+	}
+	opaValue, err := opaInput(c.input)
+	if err != nil {
+		return row{}, err
+	}
+	value, err := engine.ParseJSON([]byte(c.input), engine.JSONLimits{})
+	if err != nil {
+		return row{}, err
+	}
+	subjects := []*subject{
+		{name: "opa", run: times(func() error { return byOPA(opaValue) })},
+		{name: "engine", run: times(func() error { return byEngine(value) })},
+		{name: "opa-json", run: times(func() error {
+			v, err := opaInput(c.input)
+			if err != nil {
+				return err
+			}
+			return byOPA(v)
+		})},
+		{name: "engine-json", run: times(func() error {
+			v, err := engine.ParseJSON([]byte(c.input), engine.JSONLimits{})
+			if err != nil {
+				return err
+			}
+			return byEngine(v)
+		})},
+		{name: "engine-wasm", run: inWasm},
+	}
+	if err := measure(subjects, rounds, round); err != nil {
+		return row{}, err
+	}
+	r := row{
+		Policy: c.name, OPA: subjects[0].median(), Engine: subjects[1].median(), OPAJSON: subjects[2].median(),
+		EngineJSON: subjects[3].median(), EngineWasm: subjects[4].median(), LoadWasm: load.Seconds() * 1e3,
+		OPAAllocs:    testing.AllocsPerRun(100, func() { _ = byOPA(opaValue) }),
+		EngineAllocs: testing.AllocsPerRun(100, func() { _ = byEngine(value) }),
+	}
+	for _, s := range subjects {
+		r.spread = append(r.spread, fmt.Sprintf("%.2f–%.2f µs", s.quantile(0.25), s.quantile(0.75)))
+	}
+	return r, nil
+}
+
+func times(once func() error) func(int) error {
+	return func(n int) error {
+		for range n {
+			if err := once(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// table is the results in Markdown.
+func table(rows []row) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# The engine beside OPA\n\nMedians in µs a decision, of rounds in turns on one machine (%s/%s, %d CPUs, %s);\nin brackets how many times as fast as OPA's topdown with a prepared query.\n`make bench-engine` measures anew.\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	b.WriteString("| Policy | OPA | Engine | OPA, with JSON | Engine, with JSON | Engine in wasm (wazero), with JSON | Allocations: OPA, engine | Load in wasm, ms |\n")
+	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %.1f | %.2f (%.0f×) | %.1f | %.2f (%.0f×) | %.1f (%.1f×) | %.0f, %.0f | %.1f |\n", r.Policy,
+			r.OPA, r.Engine, r.OPA/r.Engine, r.OPAJSON, r.EngineJSON, r.OPAJSON/r.EngineJSON, r.EngineWasm, r.OPAJSON/r.EngineWasm, r.OPAAllocs, r.EngineAllocs, r.LoadWasm)
+	}
+	return b.String()
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A subject is one way to decide, to be measured beside others.
+type subject struct {
+	name string
+	run  func(n int) error // decides n times
+	n    int               // decisions of one round
+
+	took []float64 // µs a decision, of each round
+}
+
+// measure runs all subjects in turn, round after round, so that what else the
+// machine does falls on all alike.
+func measure(subjects []*subject, rounds int, round time.Duration) error {
+	for _, s := range subjects {
+		for s.n = 1; ; s.n *= 2 {
+			start := time.Now()
+			if err := s.run(s.n); err != nil {
+				return err
+			}
+			if time.Since(start) >= round/2 {
+				break
+			}
+		}
+	}
+	for range rounds {
+		for _, s := range subjects {
+			start := time.Now()
+			if err := s.run(s.n); err != nil {
+				return err
+			}
+			s.took = append(s.took, float64(time.Since(start).Nanoseconds())/float64(s.n)/1e3)
+		}
+	}
+	for _, s := range subjects {
+		slices.SortFunc(s.took, cmp.Compare[float64])
+	}
+	return nil
+}
+
+func (s *subject) quantile(q float64) float64 {
+	return s.took[int(q*float64(len(s.took)-1)+0.5)]
+}
+
+func (s *subject) median() float64 { return s.quantile(0.5) }
