@@ -1,7 +1,11 @@
 package scenarios_test
 
 import (
+	"context"
+	"net/http"
+	"slices"
 	"testing"
+	"time"
 
 	"keyward/tests/testenv"
 )
@@ -32,6 +36,34 @@ func (e *realEnvoy) use(t *testing.T, snapshot string) {
 		fallthrough
 	default:
 		e.Configure(t, e.w.snapshot(t, snapshot))
+	}
+	if !slices.Contains(unusable, snapshot) {
+		e.settle(t, snapshot)
+	}
+}
+
+// settle waits until no worker thread serves an older snapshot: a thread tells of
+// a configuration a moment before new streams get it. Connections fall on threads
+// by chance, so it takes many to meet them all.
+func (e *realEnvoy) settle(t *testing.T, snapshot string) {
+	t.Helper()
+	const connections = 64
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for met := 0; met < connections; {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Addr+probe(snapshot), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Do(r)
+		if err != nil {
+			t.Fatalf("snapshot %q does not get to every thread: %v", snapshot, err)
+		}
+		resp.Body.Close()
+		if met++; resp.StatusCode != http.StatusUnauthorized { // not found: an older snapshot
+			met = 0
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -279,8 +280,14 @@ func (w *World) snapshot(t *testing.T, name string) []byte {
 		}
 		s.Policy = compiled(t, text)
 	}
+	s.Targets = append(slices.Clone(s.Targets), snapshot.Target{
+		ID: "probe", Kind: policies.KindHTTP, Match: []snapshot.Match{{Path: probe(name)}},
+	})
 	return snapshot.Encode(&s)
 }
+
+// probe is a path that a target serves in this snapshot alone.
+func probe(snapshot string) string { return "/probe/" + snapshot }
 
 // privateKeys are what key-swap is started with.
 func (w *World) privateKeys(t *testing.T, name string) string {
