@@ -43,11 +43,12 @@ func bench(ctx context.Context, o options) (*result, error) {
 	}
 	defer up.close()
 	b := &bencher{options: o, envoy: files.envoy, dir: dir, upstream: up, env: kit.env}
-	plugins, err := b.footprints(ctx, rows)
+	table, err := b.rounds(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
-	table, err := b.rounds(ctx, rows)
+	say("measured so far:\n%s", newResult(o, table, nil).table())
+	plugins, err := b.footprints(ctx, rows)
 	if err != nil {
 		return nil, err
 	}

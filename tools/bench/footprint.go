@@ -54,7 +54,7 @@ func (b *bencher) footprints(ctx context.Context, rows []row) ([]footprint, erro
 }
 
 // workers of the smaller and the larger Envoy whose memory is compared.
-const fewWorkers, manyWorkers = 1, 5
+const fewWorkers, manyWorkers = 1, 3
 
 // workerBytes is how much memory one more worker takes: the difference between
 // two Envoys that differ in nothing else, after the same load on each worker.

@@ -17,7 +17,7 @@ import (
 
 // Bounds of an Envoy's life.
 const (
-	startTimeout = 5 * time.Minute // compiling 40 MB of wasm on a busy machine
+	startTimeout = 15 * time.Minute // compiling 40 MB of wasm on a busy machine
 	stopTimeout  = 10 * time.Second
 )
 
