@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"unsafe"
 )
@@ -12,11 +13,23 @@ const fewMembers = 12
 
 // Object returns the object of members. Of members with equal keys the last
 // one counts; members without key or value are left out. The caller must not
-// use members any more.
+// use members any more. Members that are in sort order cost least.
 func Object(members []Member) Value {
-	members = slices.DeleteFunc(members, func(m Member) bool { return m.Key.IsUndefined() || m.Value.IsUndefined() })
-	slices.SortStableFunc(members, func(a, b Member) int { return Compare(a.Key, b.Key) })
-	n := 0
+	n, sorted := 0, true
+	for _, m := range members {
+		if m.Key.IsUndefined() || m.Value.IsUndefined() {
+			continue
+		}
+		sorted = sorted && (n == 0 || Compare(members[n-1].Key, m.Key) < 0)
+		members[n] = m
+		n++
+	}
+	members = members[:n]
+	if sorted {
+		return newObject(members)
+	}
+	sort.Stable(byKey(members))
+	n = 0
 	for i, m := range members {
 		if i+1 < len(members) && m.Key.Equal(members[i+1].Key) {
 			continue
@@ -26,6 +39,20 @@ func Object(members []Member) Value {
 	}
 	return newObject(members[:n])
 }
+
+// Sorting through an interface is one piece of code for all that is sorted,
+// where generic functions would be one for each type: it matters in a plugin.
+type (
+	byKey   []Member
+	byValue []Value
+)
+
+func (s byKey) Len() int             { return len(s) }
+func (s byKey) Less(i, j int) bool   { return Compare(s[i].Key, s[j].Key) < 0 }
+func (s byKey) Swap(i, j int)        { s[i], s[j] = s[j], s[i] }
+func (s byValue) Len() int           { return len(s) }
+func (s byValue) Less(i, j int) bool { return Compare(s[i], s[j]) < 0 }
+func (s byValue) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 
 // newObject is Object for members that are sorted, distinct and defined.
 func newObject(members []Member) Value {
@@ -50,7 +77,7 @@ func newObject(members []Member) Value {
 // must not use elems any more.
 func Set(elems []Value) Value {
 	elems = slices.DeleteFunc(elems, Value.IsUndefined)
-	slices.SortFunc(elems, Compare)
+	sort.Sort(byValue(elems))
 	return newSet(slices.CompactFunc(elems, Value.Equal))
 }
 
@@ -151,7 +178,7 @@ func findString(members []Member, name string) (Value, bool) {
 // twice, if one does.
 func sortNames(members []Member) (double string, found bool) {
 	if len(members) > fewMembers {
-		slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Key.str(), b.Key.str()) })
+		sort.Sort(byKey(members))
 		for i := 1; i < len(members); i++ {
 			if members[i].Key.str() == members[i-1].Key.str() {
 				return members[i].Key.str(), true

@@ -226,7 +226,7 @@ func (d *JSONDecoder) value() (t JSONToken, err error) {
 }
 
 func (d *JSONDecoder) literal(text string) (JSONToken, error) {
-	_, _, err := d.r.literal(text, Null)
+	_, err := d.r.literal(text, Null)
 	return JSONToken{text[0], text}, err
 }
 

@@ -98,47 +98,107 @@ func (r *jsonReader) fail(k JSONErrorKind) error { return r.failAt(k, r.pos) }
 
 func (r *jsonReader) failAt(k JSONErrorKind, at int) error { return &JSONError{Kind: k, Offset: at} }
 
+// read reads the whole text. It is one function with the position in a local
+// variable, as calls and fields cost much in WebAssembly.
 func (r *jsonReader) read() (Value, error) {
-	for {
-		v, opened, err := r.value()
-		if err != nil {
-			return Value{}, err
+	s, i := r.s, 0
+	var f jsonFrame // the innermost open container
+	for name := false; ; {
+		if r.left--; r.left < 0 {
+			return Value{}, r.failAt(JSONSize, i)
 		}
-		if opened {
-			continue
+		for i < len(s) && isSpace(s[i]) {
+			i++
 		}
-		for done := false; !done; { // v is complete: put it where it belongs
+		if i == len(s) {
+			return Value{}, r.failAt(JSONSyntax, i)
+		}
+		var v Value
+		switch c := s[i]; {
+		case c == '"':
+			if name {
+				r.names = append(r.names, i)
+			}
+			if end := scanPlain(s, i+1); end < len(s) && s[end] == '"' {
+				v = String(s[i+1 : end])
+				i = end + 1
+			} else {
+				var err error
+				r.pos = i
+				if v, err = r.str(); err != nil {
+					return Value{}, err
+				}
+				i = r.pos
+			}
+			if name {
+				for i < len(s) && isSpace(s[i]) {
+					i++
+				}
+				if i == len(s) || s[i] != ':' {
+					return Value{}, r.failAt(JSONSyntax, i)
+				}
+				i++
+				r.stack = append(r.stack, v)
+				name = false
+				continue
+			}
+		case name:
+			return Value{}, r.failAt(JSONSyntax, i)
+		case c == '{' || c == '[':
+			r.pos = i
+			empty, err := r.begin(c == '{')
+			if err != nil {
+				return Value{}, err
+			}
+			i = r.pos
+			if empty.IsUndefined() {
+				f = r.open[len(r.open)-1]
+				name = f.object
+				continue
+			}
+			v = empty
+		default:
+			var err error
+			r.pos = i
+			if v, err = r.scalar(c); err != nil {
+				return Value{}, err
+			}
+			i = r.pos
+		}
+		for { // v is complete: put it where it belongs
+			for i < len(s) && isSpace(s[i]) {
+				i++
+			}
 			if len(r.open) == 0 {
-				r.space()
-				if r.pos != len(r.s) {
-					return Value{}, r.fail(JSONTrailing)
+				if i != len(s) {
+					return Value{}, r.failAt(JSONTrailing, i)
 				}
 				return v, nil
 			}
 			r.stack = append(r.stack, v)
-			if v, done, err = r.next(); err != nil {
+			if i < len(s) && s[i] == ',' {
+				i++
+				name = f.object
+				break
+			}
+			r.pos = i
+			var err error
+			if v, err = r.end(f); err != nil {
 				return Value{}, err
+			}
+			i++
+			if n := len(r.open); n > 0 {
+				f = r.open[n-1]
 			}
 		}
 	}
 }
 
-// value reads a scalar or an empty container, or opens a container up to where
-// its first value starts.
-func (r *jsonReader) value() (v Value, opened bool, err error) {
-	if r.left--; r.left < 0 {
-		return Value{}, false, r.fail(JSONSize)
-	}
-	r.space()
-	if r.pos == len(r.s) {
-		return Value{}, false, r.fail(JSONSyntax)
-	}
-	switch c := r.s[r.pos]; c {
-	case '"':
-		v, err = r.str()
-		return v, false, err
-	case '{', '[':
-		return r.begin(c == '{')
+func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t') }
+
+// scalar reads a value that starts with c, which is no string and no container.
+func (r *jsonReader) scalar(c byte) (v Value, err error) {
+	switch c {
 	case 't':
 		return r.literal("true", trueValue)
 	case 'f':
@@ -146,14 +206,14 @@ func (r *jsonReader) value() (v Value, opened bool, err error) {
 	case 'n':
 		return r.literal("null", Null)
 	default:
-		v, err = r.number()
-		return v, false, err
+		return r.number()
 	}
 }
 
-func (r *jsonReader) begin(object bool) (v Value, opened bool, err error) {
+// begin opens a container, or returns it when it is empty.
+func (r *jsonReader) begin(object bool) (empty Value, err error) {
 	if len(r.open) >= r.maxDepth {
-		return Value{}, false, r.fail(JSONDepth)
+		return Value{}, r.fail(JSONDepth)
 	}
 	r.pos++
 	r.space()
@@ -163,66 +223,30 @@ func (r *jsonReader) begin(object bool) (v Value, opened bool, err error) {
 	}
 	if r.pos < len(r.s) && r.s[r.pos] == end {
 		r.pos++
-		return empty, false, nil
+		return empty, nil
 	}
 	r.open = append(r.open, jsonFrame{start: len(r.stack), names: len(r.names), object: object})
-	if object {
-		return Value{}, true, r.name()
-	}
-	return Value{}, true, nil
+	return Value{}, nil
 }
 
-// next reads what follows a value within a container. When the container ends
-// there, next returns it; otherwise done is true and a value comes next.
-func (r *jsonReader) next() (closed Value, done bool, err error) {
-	r.space()
-	f := r.open[len(r.open)-1]
+// end closes the container f at the position.
+func (r *jsonReader) end(f jsonFrame) (closed Value, err error) {
 	c := byte(0)
 	if r.pos < len(r.s) {
 		c = r.s[r.pos]
 	}
 	switch {
-	case c == ',':
-		r.pos++
-		if f.object {
-			err = r.name()
-		}
-		return Value{}, true, err
 	case c == ']' && !f.object:
 		closed = newArray(r.keep(f.start))
 	case c == '}' && f.object:
 		if closed, err = r.endObject(f); err != nil {
-			return Value{}, false, err
+			return Value{}, err
 		}
 	default:
-		return Value{}, false, r.fail(JSONSyntax)
+		return Value{}, r.fail(JSONSyntax)
 	}
-	r.pos++
 	r.open = r.open[:len(r.open)-1]
-	return closed, false, nil
-}
-
-// name reads a member's name and the colon after it.
-func (r *jsonReader) name() error {
-	if r.left--; r.left < 0 {
-		return r.fail(JSONSize)
-	}
-	r.space()
-	if r.pos == len(r.s) || r.s[r.pos] != '"' {
-		return r.fail(JSONSyntax)
-	}
-	r.names = append(r.names, r.pos)
-	v, err := r.str()
-	if err != nil {
-		return err
-	}
-	r.stack = append(r.stack, v)
-	r.space()
-	if r.pos == len(r.s) || r.s[r.pos] != ':' {
-		return r.fail(JSONSyntax)
-	}
-	r.pos++
-	return nil
+	return closed, nil
 }
 
 func (r *jsonReader) endObject(f jsonFrame) (Value, error) {
@@ -257,7 +281,7 @@ func (r *jsonReader) endObject(f jsonFrame) (Value, error) {
 func (r *jsonReader) keep(start int) []Value {
 	n := len(r.stack) - start
 	if n > len(r.room) {
-		r.room = make([]Value, max(n, min(512, max(16, len(r.s)/32))))
+		r.room = make([]Value, max(n, min(512, max(16, len(r.s)/12))))
 	}
 	kept := r.room[:n:n]
 	r.room = r.room[n:]
@@ -266,22 +290,17 @@ func (r *jsonReader) keep(start int) []Value {
 	return kept
 }
 
-func (r *jsonReader) literal(text string, v Value) (Value, bool, error) {
+func (r *jsonReader) literal(text string, v Value) (Value, error) {
 	if len(r.s)-r.pos < len(text) || r.s[r.pos:r.pos+len(text)] != text {
-		return Value{}, false, r.fail(JSONSyntax)
+		return Value{}, r.fail(JSONSyntax)
 	}
 	r.pos += len(text)
-	return v, false, nil
+	return v, nil
 }
 
 func (r *jsonReader) space() {
-	for r.pos < len(r.s) {
-		switch r.s[r.pos] {
-		case ' ', '\t', '\r', '\n':
-			r.pos++
-		default:
-			return
-		}
+	for r.pos < len(r.s) && isSpace(r.s[r.pos]) {
+		r.pos++
 	}
 }
 
@@ -297,43 +316,4 @@ func (r *jsonReader) number() (Value, error) {
 	}
 	r.pos = end
 	return v, nil
-}
-
-// scanNumber returns where the number that starts at i ends, or where it goes
-// wrong (RFC 8259 section 6).
-func scanNumber(s string, i int) (end int, ok bool) {
-	if i < len(s) && s[i] == '-' {
-		i++
-	}
-	first := i
-	if i = scanDigits(s, i); i == first {
-		return i, false
-	}
-	if s[first] == '0' && i > first+1 {
-		return first + 1, false
-	}
-	if i < len(s) && s[i] == '.' {
-		point := i + 1
-		if i = scanDigits(s, point); i == point {
-			return i, false
-		}
-	}
-	if i < len(s) && (s[i] == 'e' || s[i] == 'E') {
-		i++
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
-			i++
-		}
-		exp := i
-		if i = scanDigits(s, exp); i == exp {
-			return i, false
-		}
-	}
-	return i, true
-}
-
-func scanDigits(s string, i int) int {
-	for i < len(s) && s[i]-'0' <= 9 {
-		i++
-	}
-	return i
 }

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // str reads a string, whose opening quote is at pos. A string without escapes
@@ -23,7 +26,7 @@ func (r *jsonReader) str() (Value, error) {
 		case c < 0x20:
 			return Value{}, r.failAt(JSONSyntax, i)
 		case c < utf8.RuneSelf:
-			i++
+			i = scanPlain(r.s, i)
 		default:
 			ru, n := utf8.DecodeRuneInString(r.s[i:])
 			if ru == utf8.RuneError && n == 1 {
@@ -33,6 +36,27 @@ func (r *jsonReader) str() (Value, error) {
 		}
 	}
 	return Value{}, r.failAt(JSONSyntax, i)
+}
+
+// scanPlain returns where the first byte at or after i is that is not plain: a
+// quote, a backslash, a control character or a part of a rune beyond ASCII. It
+// is len(s) when there is none.
+func scanPlain(s string, i int) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	for ; i+8 <= len(b); i += 8 {
+		// Eight bytes at a time: (x - n) &^ x has the top bit of the first byte
+		// below n set; bytes above it may be wrong, but that one never is.
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := x^'"'*ones, x^'\\'*ones
+		if found := (x | (x-0x20*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash) & tops; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(s) && s[i] >= 0x20 && s[i] < utf8.RuneSelf && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 // escaped reads the rest of a string from its first escape on.
@@ -50,8 +74,9 @@ func (r *jsonReader) escaped() (Value, error) {
 		case c < 0x20:
 			return Value{}, r.fail(JSONSyntax)
 		case c < utf8.RuneSelf:
-			r.buf = append(r.buf, c)
-			r.pos++
+			end := scanPlain(r.s, r.pos)
+			r.buf = append(r.buf, r.s[r.pos:end]...)
+			r.pos = end
 		default:
 			ru, n := utf8.DecodeRuneInString(r.s[r.pos:])
 			if ru == utf8.RuneError && n == 1 {
