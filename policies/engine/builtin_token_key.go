@@ -97,7 +97,9 @@ func jwkKey(v Value) (k publicKey, ok bool) {
 		curve, known := curves[crv]
 		x, ok1 := octets(v, "x")
 		y, ok2 := octets(v, "y")
-		k.key = &ecdsa.PublicKey{Curve: curve, X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
+		if known {
+			k.key = ecKey(curve, x, y)
+		}
 		return k, known && ok1 && ok2
 	case "OKP":
 		x, ok := octets(v, "x")
@@ -111,6 +113,24 @@ func jwkKey(v Value) (k publicKey, ok bool) {
 		return k, ok
 	}
 	return k, false
+}
+
+// ecKey is nil for what is no point of the curve: a key that verifies nothing.
+func ecKey(curve elliptic.Curve, x, y []byte) any {
+	size := (curve.Params().BitSize + 7) / 8
+	xi, yi := new(big.Int).SetBytes(x), new(big.Int).SetBytes(y)
+	if xi.BitLen() > 8*size || yi.BitLen() > 8*size {
+		return nil
+	}
+	point := make([]byte, 1+2*size)
+	point[0] = 4 // uncompressed; SEC 1 section 2.3.3
+	xi.FillBytes(point[1 : 1+size])
+	yi.FillBytes(point[1+size:])
+	k, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil
+	}
+	return k
 }
 
 var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
@@ -161,7 +181,7 @@ func ecdsaFits(key any, signature []byte) bool {
 
 func ecdsaVerifies(key any, hash crypto.Hash, text, signature []byte) bool {
 	k, ok := key.(*ecdsa.PublicKey)
-	if !ok || !k.Curve.IsOnCurve(k.X, k.Y) {
+	if !ok {
 		return false
 	}
 	n := len(signature) / 2
