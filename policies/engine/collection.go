@@ -112,8 +112,7 @@ func (v Value) lookup(key Value) Value {
 	case KindObject:
 		if key.Kind() == KindString {
 			if v.m&stringKeys != 0 {
-				e, _ := findString(v.members(), key.str())
-				return e
+				return findString(v.members(), key.str())
 			}
 		} else if v.m&stringKeys != 0 {
 			return Value{}
@@ -143,17 +142,27 @@ func searchSet(elems []Value, e Value) (int, bool) {
 	return slices.BinarySearchFunc(elems, e, Compare)
 }
 
-// findString searches sorted members for a string key.
-func findString(members []Member, name string) (Value, bool) {
-	if len(members) <= fewMembers {
-		want := uint64(KindString)<<kindShift | uint64(len(name))
-		for i := range members {
-			if members[i].Key.m == want && members[i].Key.str() == name {
-				return members[i].Value, true
-			}
-		}
-		return Value{}, false
+// isStringObject reports whether v is an object whose keys are all strings.
+func (v Value) isStringObject() bool {
+	return v.m&^(payloadMask^stringKeys) == uint64(KindObject)<<kindShift|stringKeys
+}
+
+// findString searches sorted members for a string key; it returns undefined when
+// there is none.
+func findString(members []Member, name string) Value {
+	if len(members) > fewMembers {
+		return searchString(members, name)
 	}
+	want := uint64(KindString)<<kindShift | uint64(len(name))
+	for i := range members {
+		if members[i].Key.m == want && members[i].Key.str() == name {
+			return members[i].Value
+		}
+	}
+	return Value{}
+}
+
+func searchString(members []Member, name string) Value {
 	lo, hi := 0, len(members)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
@@ -164,14 +173,14 @@ func findString(members []Member, name string) (Value, bool) {
 		}
 		switch {
 		case c == 0:
-			return members[mid].Value, true
+			return members[mid].Value
 		case c < 0:
 			lo = mid + 1
 		default:
 			hi = mid
 		}
 	}
-	return Value{}, false
+	return Value{}
 }
 
 // sortNames sorts members by their string keys and returns the key that occurs

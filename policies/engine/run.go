@@ -9,6 +9,7 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 	vm.push(fn, 0, 0, 0, -1)
 	regs := vm.regs[:m.Funcs[fn].Regs]
 	regs[0], regs[1] = vm.input, m.Data
+	consts := m.Consts
 	pc := m.Funcs[fn].Start
 	for {
 		if vm.budget--; vm.budget|vm.memory < 0 {
@@ -18,31 +19,39 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 		ok := true
 		switch in.Op {
 		case OpDot:
-			var v Value
-			if in.B >= 0 && regs[in.B].isCollector() {
-				v = vm.dotCollector(regs[in.B].collector(), vm.val(regs, in.C))
+			over, key := operand(consts, regs, in.B), operand(consts, regs, in.C)
+			if key.Kind() == KindString && over.isStringObject() {
+				regs[in.A] = findString(over.members(), key.str())
 			} else {
-				key := vm.val(regs, in.C)
-				if n := key.size(); n > 0 && !vm.charge(n*searchSteps) {
-					continue
-				}
-				v = vm.val(regs, in.B).lookup(key)
+				regs[in.A] = vm.dot(over, key)
 			}
-			regs[in.A] = v
-			ok = !v.IsUndefined()
+			ok = !regs[in.A].IsUndefined()
 		case OpEqual:
 			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
 			ok = !a.IsUndefined() && vm.equal(a, b)
 		case OpNotEqual:
 			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
 			ok = !a.IsUndefined() && !b.IsUndefined() && !vm.equal(a, b)
-		case OpPath:
-			v := vm.val(regs, in.B).path(m, in.C)
-			regs[in.A] = v
-			ok = !v.IsUndefined()
-		case OpPathEqual:
-			v := vm.val(regs, in.B).path(m, in.C)
-			ok = vm.equal(v, vm.val(regs, in.A)) && !v.IsUndefined()
+		case OpPath, OpPathEqual:
+			v := operand(consts, regs, in.B)
+			if v.isCollector() {
+				v = vm.read(v)
+			}
+			for _, x := range m.path(in.C) {
+				if v.isStringObject() {
+					v = findString(v.members(), consts[^x].str())
+				} else {
+					v = v.lookup(consts[^x])
+				}
+			}
+			if in.Op == OpPath {
+				regs[in.A] = v
+				ok = !v.IsUndefined()
+			} else if want := vm.val(regs, in.A); want.Kind() == KindString {
+				ok = v.m == want.m && v.str() == want.str()
+			} else {
+				ok = !v.IsUndefined() && vm.equal(v, want)
+			}
 		case OpIn:
 			e, c := vm.val(regs, in.A), vm.val(regs, in.B)
 			ok = !e.IsUndefined() && vm.member(e, c)
@@ -95,7 +104,10 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 				args = in.B + 1
 			}
 			callee := &m.Funcs[f]
-			a0, a1 := vm.val(regs, m.Operands[args]), vm.val(regs, m.Operands[args+1])
+			a0, a1 := operand(consts, regs, m.Operands[args]), operand(consts, regs, m.Operands[args+1])
+			if a0.isCollector() || a1.isCollector() {
+				a0, a1 = vm.read(a0), vm.read(a1)
+			}
 			w := int32(-1)
 			if callee.Params == 2 {
 				w = vm.enter(a0, a1)
@@ -198,16 +210,28 @@ func returned(regs []Value, in *Instr, pc int32, v Value) int32 {
 	}
 }
 
-// path returns what the reference v[a][b]... means, with the strings at at.
-func (v Value) path(m *Image, at int32) Value {
-	for _, x := range m.Operands[at+1 : at+1+m.Operands[at]] {
-		if v.Kind() == KindObject && v.m&stringKeys != 0 {
-			v, _ = findString(v.members(), m.Consts[^x].str())
-		} else {
-			v = v.lookup(m.Consts[^x])
-		}
+// operand is val for those who know what to do with a collector. It is small, as
+// a call costs as much as most instructions do.
+func operand(consts, regs []Value, x int32) Value {
+	if x < 0 {
+		return consts[^x]
 	}
-	return v
+	return regs[x]
+}
+
+// path returns the path at at: operands that are strings.
+func (m *Image) path(at int32) []int32 { return m.Operands[at+1 : at+1+m.Operands[at]] }
+
+// dot returns what the reference over[key] means.
+func (vm *VM) dot(over, key Value) Value {
+	key = vm.read(key)
+	if n := key.size(); n > 0 && !vm.charge(n*searchSteps) {
+		return Value{}
+	}
+	if over.isCollector() {
+		return vm.dotCollector(over.collector(), key)
+	}
+	return over.lookup(key)
 }
 
 // next returns where the switch at pc goes on: cases are in the order of their
@@ -217,7 +241,9 @@ func (vm *VM) next(in *Instr, v Value, pc int32) int32 {
 	list := m.Operands[in.B:]
 	n := int(list[0])
 	if list[1] >= 0 {
-		v = v.path(m, list[1])
+		for _, x := range m.path(list[1]) {
+			v = v.lookup(m.Consts[^x])
+		}
 	}
 	list = list[2 : 2+2*n]
 	lo, hi := 0, n

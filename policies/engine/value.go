@@ -176,7 +176,8 @@ func (v Value) Get(name string) (Value, bool) {
 	if v.Kind() != KindObject {
 		return Value{}, false
 	}
-	return findString(v.members(), name)
+	e := findString(v.members(), name)
+	return e, !e.IsUndefined()
 }
 
 // All returns keys and values: names of an object, indices of an array, and
