@@ -35,8 +35,8 @@ func main() {
 	jsonFile := flag.String("json", "", "write the results as JSON to this `file`")
 	tableFile := flag.String("table", "", "write the results as a table to this `file`")
 	only := flag.String("only", "", "measure the policies whose name contains this `text`")
-	rounds := flag.Int("rounds", 21, "measure each `n` times")
-	round := flag.Duration("round", 10*time.Millisecond, "how `long` one measurement takes")
+	rounds := flag.Int("rounds", 101, "measure each `n` times")
+	round := flag.Duration("round", 1500*time.Microsecond, "how `long` one measurement takes")
 	flag.Parse()
 	if err := run(context.Background(), *jsonFile, *tableFile, *only, *rounds, *round); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -96,7 +96,7 @@ func measureCase(ctx context.Context, g *guest, c policyCase, rounds int, round 
 	if err != nil {
 		return row{}, err
 	}
-	inWasm, load, err := g.decide(ctx, compiled.Program, c.input)
+	inWasm, load, err := g.loaded(ctx, compiled.Program, c.input)
 	if err != nil {
 		return row{}, err
 	}

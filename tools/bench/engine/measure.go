@@ -16,7 +16,8 @@ type subject struct {
 }
 
 // measure runs all subjects in turn, round after round, so that what else the
-// machine does falls on all alike.
+// machine does falls on all alike. Rounds are best shorter than the time slice of
+// a scheduler: most of them are then not interrupted.
 func measure(subjects []*subject, rounds int, round time.Duration) error {
 	for _, s := range subjects {
 		for s.n = 1; ; s.n *= 2 {
