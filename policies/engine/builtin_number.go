@@ -132,16 +132,16 @@ func numbers(name string, a []Value) error {
 
 // numbers returns the numbers from one to another, either way.
 func (vm *VM) numbers(name string, from, to, by Value) (Value, error) {
-	x, ok1 := from.Int()
-	y, ok2 := to.Int()
-	step, ok3 := by.Int()
+	x, ok1 := whole(from)
+	y, ok2 := whole(to)
+	step, ok3 := whole(by)
 	switch {
 	case !ok1:
 		return Value{}, wrongType(name, 1, "integer")
 	case !ok2:
 		return Value{}, wrongType(name, 2, "integer")
-	case !ok3 && isLargeInt(by):
-		return newArray([]Value{from}), nil
+	case !ok3 && ok1 && ok2 && beyond(by): // a step beyond the end, wherever that is
+		return newArray([]Value{Int(x)}), nil
 	case !ok3:
 		return Value{}, wrongType(name, 3, "integer")
 	case step <= 0:
@@ -171,10 +171,31 @@ func (vm *VM) numbers(name string, from, to, by Value) (Value, error) {
 	return newArray(elems), nil
 }
 
-// isLargeInt reports whether v is written as an integer beyond 64 bits above 0.
-func isLargeInt(v Value) bool {
-	_, small := v.Int()
-	return !small && strings.Trim(v.Text(), "0123456789") == "" && v.Kind() == KindNumber
+// whole returns v when it is an integer of 64 bits in any form, such as 1e3.
+func whole(v Value) (int64, bool) {
+	i, ok := v.Int()
+	if ok || v.Kind() != KindNumber {
+		return i, ok
+	}
+	d := decimalOf(v.Text())
+	if d.exp < len(d.digits) || d.exp > 19 {
+		return 0, false
+	}
+	sign := ""
+	if d.neg {
+		sign = "-"
+	}
+	i, err := strconv.ParseInt(sign+d.digits+strings.Repeat("0", d.exp-len(d.digits)), 10, 64)
+	return i, err == nil
+}
+
+// beyond reports whether v is an integer above 64 bits.
+func beyond(v Value) bool {
+	if v.Kind() != KindNumber || Compare(v, Int(maxExact)) < 0 {
+		return false
+	}
+	d := decimalOf(v.Text())
+	return d.exp >= len(d.digits)
 }
 
 func toNumber(vm *VM, a []Value) (Value, error) {

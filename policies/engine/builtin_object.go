@@ -163,7 +163,7 @@ func objectSubset(vm *VM, a []Value) (Value, error) {
 		}
 		return Bool(false), nil
 	}
-	return Value{}, failing("object.subset", "both operands must be of the same type or array and set")
+	return Value{}, failure{ErrType, "object.subset: both operands must be of the same type or array and set"}
 }
 
 // subset reports whether sub is part of super, both being of one kind.

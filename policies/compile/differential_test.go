@@ -1,0 +1,386 @@
+package compile
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/ir"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/util"
+
+	"keyward/policies/engine"
+)
+
+// decisionTime is that of every evaluation, in nanoseconds since 1970.
+const decisionTime = 1_700_000_000_123_456_789
+
+// An outcome is what an evaluation ends with: an error code, a value as Rego
+// writes it, or neither when it is undefined.
+type outcome struct{ code, value string }
+
+func (o outcome) String() string {
+	switch {
+	case o.code != "":
+		return "error " + o.code
+	case o.value != "":
+		return o.value
+	}
+	return "undefined"
+}
+
+// An oracle evaluates policies with OPA itself.
+type oracle struct {
+	compiler *ast.Compiler
+	store    storage.Store
+	txn      storage.Transaction
+	queries  map[string]ast.Body
+}
+
+func newOracle(src Source) (*oracle, error) {
+	modules, err := parse(src.Modules)
+	if err != nil {
+		return nil, err
+	}
+	c, err := check(modules, src.Data, Options{Wide: true})
+	if err != nil {
+		return nil, err
+	}
+	o := &oracle{compiler: c, store: inmem.NewFromObject(src.Data), queries: map[string]ast.Body{}}
+	o.txn, err = o.store.NewTransaction(context.Background())
+	return o, err
+}
+
+// query returns the query for a rule's value as x.
+func (o *oracle) query(rule string) (ast.Body, error) {
+	if q, ok := o.queries[rule]; ok {
+		return q, nil
+	}
+	body, err := ast.ParseBody("data." + strings.ReplaceAll(rule, "/", ".") + " = x")
+	if err != nil {
+		return nil, err
+	}
+	q, err := o.compiler.QueryCompiler().Compile(body)
+	if err != nil {
+		return nil, err
+	}
+	o.queries[rule] = q
+	return q, nil
+}
+
+// patience is how long OPA, which has no limits, may take for one evaluation.
+const patience = 200 * time.Millisecond
+
+// errOracle reports that OPA itself crashed.
+var errOracle = errors.New("OPA panics")
+
+func (o *oracle) eval(rule string, input ast.Value, strict bool) (out outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errOracle, r)
+		}
+	}()
+	body, err := o.query(rule)
+	if err != nil {
+		return out, err
+	}
+	q := topdown.NewQuery(body).
+		WithCompiler(o.compiler).
+		WithStore(o.store).
+		WithTransaction(o.txn).
+		WithTime(time.Unix(0, decisionTime)).
+		WithStrictBuiltinErrors(strict)
+	if input != nil {
+		q = q.WithInput(ast.NewTerm(input))
+	}
+	stop := topdown.NewCancel()
+	timer := time.AfterFunc(patience, stop.Cancel)
+	defer timer.Stop()
+	rs, err := q.WithCancel(stop).Run(context.Background())
+	var te *topdown.Error
+	switch {
+	case topdown.IsCancel(err):
+		return out, err
+	case errors.As(err, &te):
+		return outcome{code: te.Code}, nil
+	case err != nil:
+		return out, err
+	case len(rs) == 0:
+		return out, nil
+	}
+	return outcome{value: rs[0]["x"].String()}, nil
+}
+
+// regoOf returns v as OPA writes it.
+func regoOf(v engine.Value) ast.Value {
+	switch v.Kind() {
+	case engine.KindBool:
+		b, _ := v.Bool()
+		return ast.Boolean(b)
+	case engine.KindNumber:
+		return ast.Number(json.Number(v.Text()))
+	case engine.KindString:
+		s, _ := v.Str()
+		return ast.String(s)
+	case engine.KindArray:
+		a := ast.NewArray()
+		for e := range v.Elems() {
+			a = a.Append(ast.NewTerm(regoOf(e)))
+		}
+		return a
+	case engine.KindSet:
+		s := ast.NewSet()
+		for e := range v.Elems() {
+			s.Add(ast.NewTerm(regoOf(e)))
+		}
+		return s
+	case engine.KindObject:
+		o := ast.NewObject()
+		for k, e := range v.All() {
+			o.Insert(ast.NewTerm(regoOf(k)), ast.NewTerm(regoOf(e)))
+		}
+		return o
+	}
+	return ast.NullValue
+}
+
+// outcomeOf returns what the engine ended with; bounded says that a limit did.
+func outcomeOf(v engine.Value, err error) (out outcome, bounded bool) {
+	var e *engine.Error
+	switch {
+	case errors.As(err, &e):
+		return outcome{code: string(e.Code)}, strings.HasSuffix(string(e.Code), "_limit")
+	case err != nil:
+		return outcome{code: err.Error()}, false
+	case v.IsUndefined():
+		return out, false
+	}
+	return outcome{value: regoOf(v).String()}, false
+}
+
+// A campaign compares the engine with OPA on what a generator makes.
+type campaign struct {
+	t           *testing.T
+	Pairs       int `json:"pairs"`
+	Differences int `json:"differences"`
+
+	refused, policies, bounded, crashed, values, errors int
+	statements                                          map[string]int // of plans, by type
+	called, defined                                     map[string]int // builtins, by name
+	queue                                               []*ast.Builtin
+	seen                                                map[string]int // differences by what they are about
+}
+
+const (
+	generalRules  = 5
+	builtinRules  = 5
+	inputsOfAGame = 25
+)
+
+// TestDifferential evaluates generated policies with the engine and with OPA;
+// both must end the same. PAIRS sets how many evaluations are compared, SEED
+// where to begin. It writes dist/fuzz-rego.json.
+func TestDifferential(t *testing.T) {
+	pairs, _ := strconv.Atoi(cmp.Or(os.Getenv("PAIRS"), "4000"))
+	seed, _ := strconv.ParseUint(cmp.Or(os.Getenv("SEED"), "1"), 10, 64)
+	c := &campaign{t: t, statements: map[string]int{}, called: map[string]int{}, defined: map[string]int{}, seen: map[string]int{}}
+	for ; c.Pairs < pairs; seed++ {
+		c.play(seed)
+	}
+	c.report(pairs)
+}
+
+// next returns the builtins whose turn it is.
+func (c *campaign) next(n int) []*ast.Builtin {
+	for len(c.queue) < n {
+		for _, b := range Capabilities(true).Builtins {
+			if _, ok := engine.Builtins()[b.Name]; ok && !strings.HasPrefix(b.Name, "internal.") && !b.IsDeprecated() {
+				c.queue = append(c.queue, b)
+			}
+		}
+	}
+	head := c.queue[:n]
+	c.queue = c.queue[n:]
+	return head
+}
+
+// play compares one policy on many inputs.
+func (c *campaign) play(seed uint64) {
+	g := newGenerator(seed)
+	turn := c.next(builtinRules)
+	var src Source
+	var rules []string
+	var result *Result
+	for try := 0; result == nil; try++ {
+		if try == 50 {
+			c.refused++
+			return
+		}
+		data := map[string]any{}
+		if util.UnmarshalJSON([]byte(`{"d":`+g.document()+`}`), &data) != nil {
+			continue
+		}
+		src.Data = data
+		src.Modules, rules = g.policy(generalRules, turn)
+		for i := range rules {
+			rules[i] = "t/" + rules[i]
+		}
+		var err error
+		if result, err = Compile(src, Options{Entrypoints: rules, Wide: true}); err != nil {
+			c.refused++
+			if os.Getenv("FUZZ_VERBOSE") != "" {
+				c.t.Logf("refused: %.200v", err)
+			}
+		}
+	}
+	c.policies++
+	p, err := plan(src, result.Entrypoints, true)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for name, n := range statementsOf(p) {
+		c.statements[name] += n
+	}
+	o, err := newOracle(src)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	prog, err := engine.Load(result.Program)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	vm := prog.NewVM(engine.Limits{})
+	strict := g.in(6)
+	vm.Strict(strict)
+	for range inputsOfAGame {
+		c.compare(g.document(), o, prog, vm, result.Entrypoints, src, strict, turn)
+	}
+}
+
+func (c *campaign) compare(text string, o *oracle, prog *engine.Program, vm *engine.VM, rules []string, src Source, strict bool, turn []*ast.Builtin) {
+	var x any
+	input, err := engine.ParseJSON([]byte(text), engine.JSONLimits{})
+	if err != nil || util.UnmarshalJSON([]byte(text), &x) != nil {
+		return
+	}
+	term := ast.MustInterfaceToValue(x)
+	for _, rule := range rules {
+		want, err := o.eval(rule, term, strict)
+		if err != nil {
+			c.crashed++
+			continue
+		}
+		e, _ := prog.Entrypoint(rule)
+		vm.Begin(input, decisionTime)
+		got, bounded := outcomeOf(vm.Eval(e))
+		if bounded {
+			c.bounded++
+			continue
+		}
+		c.Pairs++
+		about := "a rule"
+		if i, ok := strings.CutPrefix(rule, "t/b"); ok {
+			n, _ := strconv.Atoi(i)
+			about = turn[n-1].Name
+			c.called[about]++
+			if want.value != "" {
+				c.defined[about]++
+			}
+		}
+		switch {
+		case want.code != "":
+			c.errors++
+		case want.value != "":
+			c.values++
+		}
+		if got != want && !accepted(about, rule, src, strict, want) {
+			c.differs(about, rule, text, src, strict, got, want)
+		}
+	}
+}
+
+// accepted says of a difference that it is OPA's own: replacing an empty text
+// takes a character apart when the evaluation can be cancelled, and in strict
+// mode its plans call a function before they look at the other operands.
+func accepted(about, rule string, src Source, strict bool, want outcome) bool {
+	if about == "replace" && strings.Contains(want.value, `\x`) {
+		return true
+	}
+	_, body, _ := strings.Cut(src.Modules["t.rego"], "\n"+strings.TrimPrefix(rule, "t/")+" ")
+	return strict && strings.Contains(body, "f1(")
+}
+
+// maxShown is how many differences of a kind are shown.
+const maxShown = 2
+
+func (c *campaign) differs(about, rule, input string, src Source, strict bool, got, want outcome) {
+	c.Differences++
+	c.seen[about]++
+	if c.seen[about] > maxShown {
+		return
+	}
+	data, _ := json.Marshal(src.Data)
+	c.t.Errorf("%s %s, strict %v: got %.600v, want %.600v\ninput %s\ndata %s\n%s", about, rule, strict, got, want, input, data, src.Modules["t.rego"])
+}
+
+// statementsOf counts the statements of a plan by their type.
+func statementsOf(p *ir.Policy) map[string]int {
+	counts := map[string]int{}
+	_ = ir.Walk(counter(counts), p)
+	return counts
+}
+
+type counter map[string]int
+
+func (counter) Before(any) {}
+func (counter) After(any)  {}
+
+func (c counter) Visit(x any) (ir.Visitor, error) {
+	if name := strings.TrimPrefix(reflect.TypeOf(x).String(), "*ir."); strings.HasSuffix(name, "Stmt") {
+		c[name]++
+	}
+	return c, nil
+}
+
+// report logs what was covered and writes the numbers for dist.
+func (c *campaign) report(pairs int) {
+	var never []string
+	for _, b := range Capabilities(true).Builtins {
+		if _, ok := engine.Builtins()[b.Name]; ok && !b.IsDeprecated() && !strings.HasPrefix(b.Name, "internal.") && c.defined[b.Name] == 0 {
+			never = append(never, b.Name)
+		}
+	}
+	c.t.Logf("%d pairs, %d differences; %d gave a value and %d an error; %d policies, %d refused; %d over a limit, %d where OPA panics", c.Pairs, c.Differences, c.values, c.errors, c.policies, c.refused, c.bounded, c.crashed)
+	for _, name := range slices.Sorted(maps.Keys(c.statements)) {
+		c.t.Logf("%7d %s", c.statements[name], name)
+	}
+	c.t.Logf("%d builtins called, %d gave a value, never: %v", len(c.called), len(c.defined), never)
+	if len(c.seen) > 0 {
+		c.t.Logf("differences: %v", c.seen)
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	dist := filepath.Join("..", "..", "dist")
+	if err := errors.Join(os.MkdirAll(dist, 0o755), os.WriteFile(filepath.Join(dist, "fuzz-rego.json"), append(b, '\n'), 0o644)); err != nil {
+		c.t.Fatal(err)
+	}
+	if c.Pairs < pairs {
+		c.t.Errorf("%d pairs of %d", c.Pairs, pairs)
+	}
+}
