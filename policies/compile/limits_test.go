@@ -129,6 +129,7 @@ func TestChangedPrograms(t *testing.T) {
 		examplePolicy,
 		"package keyward\nallow if { every x in input.a { x.b[_] == data.c[x.d] } }\ndeny contains m if { some k, v in input; m := sprintf(\"%v %v\", [k, v]) with input.q as 1 }",
 		"package keyward\np[x].y contains z if { some x, z in input }\nallow if p[input.x].y[1]\nask if data.other[input.r]\nask if data.c[input.a[_].d]",
+		"package keyward\nallow := 1 if input.x == \"a\"\nallow := 2 if input.x == \"b\"\nallow := 3 if input.x == 3\nallow := 4 if input.x == \"d\"\nallow := [input.n, [input.n]] if input.x == \"e\"\ndeny contains 1 if { input.x in {\"a\", \"b\"}; input.n < 12; startswith(input.r, \"al\") }",
 	} {
 		r, err := Compile(Source{Modules: map[string]string{"p.rego": policy, "q.rego": "package other\nx := 1\nallow if input.n > 1"}, Data: map[string]any{"trusted": "a", "c": map[string]any{"x": 1.5}}}, Options{Wide: true})
 		if err != nil {
