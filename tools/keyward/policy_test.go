@@ -14,7 +14,7 @@ default allow := false
 
 allow if input.consumer == data.trusted
 
-deny contains "night" if time.clock(time.now_ns())[0] < 6
+deny contains "night" if time.now_ns() % 86400000000000 < 21600000000000
 `
 
 const cliTest = `package keyward_test
