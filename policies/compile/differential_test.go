@@ -88,7 +88,13 @@ const patience = 200 * time.Millisecond
 // errOracle reports that OPA itself crashed.
 var errOracle = errors.New("OPA panics")
 
-func (o *oracle) eval(rule string, input ast.Value, strict bool) (out outcome, err error) {
+func (o *oracle) eval(rule string, input ast.Value, strict bool) (outcome, error) {
+	return o.evalIndexed(rule, input, strict, true)
+}
+
+// evalIndexed is eval; without indexing OPA looks at every body of a rule from its
+// first expression on, as its plans do, so that an error there is not skipped.
+func (o *oracle) evalIndexed(rule string, input ast.Value, strict, indexing bool) (out outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", errOracle, r)
@@ -103,6 +109,7 @@ func (o *oracle) eval(rule string, input ast.Value, strict bool) (out outcome, e
 		WithStore(o.store).
 		WithTransaction(o.txn).
 		WithTime(time.Unix(0, decisionTime)).
+		WithIndexing(indexing).
 		WithStrictBuiltinErrors(strict)
 	if input != nil {
 		q = q.WithInput(ast.NewTerm(input))
@@ -178,11 +185,11 @@ type campaign struct {
 	Pairs       int `json:"pairs"`
 	Differences int `json:"differences"`
 
-	refused, policies, bounded, crashed, values, errors int
-	statements                                          map[string]int // of plans, by type
-	called, defined                                     map[string]int // builtins, by name
-	queue                                               []*ast.Builtin
-	seen                                                map[string]int // differences by what they are about
+	refused, policies, bounded, crashed, values, errors, stepped int
+	statements                                                   map[string]int // of plans, by type
+	called, defined                                              map[string]int // builtins, by name
+	queue                                                        []*ast.Builtin
+	seen                                                         map[string]int // differences by what they are about
 }
 
 const (
@@ -307,7 +314,12 @@ func (c *campaign) compare(text string, o *oracle, prog *engine.Program, vm *eng
 		case want.value != "":
 			c.values++
 		}
-		if got != want && !accepted(about, rule, src, strict, want) {
+		if got.code != "" && want.code == "" { // a plan may run into an error that OPA's rule index steps round
+			if want, err = o.evalIndexed(rule, term, strict, false); err == nil && got == want {
+				c.stepped++
+			}
+		}
+		if got != want && !accepted(about, rule, src, strict, got, want) {
 			c.differs(about, rule, text, src, strict, got, want)
 		}
 	}
@@ -315,9 +327,12 @@ func (c *campaign) compare(text string, o *oracle, prog *engine.Program, vm *eng
 
 // accepted says of a difference that it is OPA's own: replacing an empty text
 // takes a character apart when the evaluation can be cancelled, and in strict
-// mode its plans call a function before they look at the other operands.
-func accepted(about, rule string, src Source, strict bool, want outcome) bool {
+// mode its plans run into errors in another order.
+func accepted(about, rule string, src Source, strict bool, got, want outcome) bool {
 	if about == "replace" && strings.Contains(want.value, `\x`) {
+		return true
+	}
+	if strict && about == "a rule" && got.code != "" && want.code != "" {
 		return true
 	}
 	_, body, _ := strings.Cut(src.Modules["t.rego"], "\n"+strings.TrimPrefix(rule, "t/")+" ")
@@ -364,7 +379,7 @@ func (c *campaign) report(pairs int) {
 			never = append(never, b.Name)
 		}
 	}
-	c.t.Logf("%d pairs, %d differences; %d gave a value and %d an error; %d policies, %d refused; %d over a limit, %d where OPA panics", c.Pairs, c.Differences, c.values, c.errors, c.policies, c.refused, c.bounded, c.crashed)
+	c.t.Logf("%d pairs, %d differences; %d gave a value and %d an error; %d policies, %d refused; %d over a limit, %d where OPA panics, %d errors that only its index avoids", c.Pairs, c.Differences, c.values, c.errors, c.policies, c.refused, c.bounded, c.crashed, c.stepped)
 	for _, name := range slices.Sorted(maps.Keys(c.statements)) {
 		c.t.Logf("%7d %s", c.statements[name], name)
 	}

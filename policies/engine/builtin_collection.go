@@ -14,6 +14,9 @@ var collectionBuiltins = []builtin{
 		if err := sets("and", a); err != nil {
 			return Value{}, err
 		}
+		if a[1].Len() < a[0].Len() { // of equal numbers, the smaller set's spelling stays
+			return vm.filterSet(a[1], a[0].contains)
+		}
 		return vm.filterSet(a[0], a[1].contains)
 	}},
 	{"or", 2, func(vm *VM, a []Value) (Value, error) {

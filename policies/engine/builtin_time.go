@@ -114,7 +114,9 @@ func timeOperand(name string, v Value) (t time.Time, layout string, err error) {
 		if v.Len() == 0 {
 			return time.Time{}, "", wrong
 		}
-		ns = v.Index(0)
+		if ns = v.Index(0); ns.Kind() != KindNumber {
+			return time.Time{}, "", wrong
+		}
 		if v.Len() > 1 {
 			id, ok := v.Index(1).Str()
 			if !ok {

@@ -139,11 +139,15 @@ func mac(hash crypto.Hash, secret, text []byte) []byte {
 
 func verifySigned(name string, hash crypto.Hash, verifies verifier) func(*VM, []Value) (Value, error) {
 	return func(vm *VM, a []Value) (Value, error) {
-		s, text, err := strOperands(name, a)
+		s, err := strOperand(name, a, 0)
 		if err != nil {
 			return Value{}, err
 		}
 		t, err := vm.splitToken(name, s)
+		if err != nil {
+			return Value{}, err
+		}
+		text, err := strOperand(name, a, 1)
 		if err != nil {
 			return Value{}, err
 		}
