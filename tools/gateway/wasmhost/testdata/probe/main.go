@@ -116,7 +116,7 @@ func (s *stream) OnHttpRequestBody(n int, end bool) types.Action {
 
 func (s *stream) OnHttpRequestTrailers(int) types.Action             { return s.run("trailers", true) }
 func (s *stream) OnHttpResponseHeaders(_ int, end bool) types.Action { return s.run("answer", end) }
-func (s *stream) OnHttpResponseBody(_ int, end bool) types.Action { return s.run("answerbody", end) }
+func (s *stream) OnHttpResponseBody(_ int, end bool) types.Action    { return s.run("answerbody", end) }
 
 func (s *stream) OnHttpResponseTrailers(int) types.Action { return s.run("answertrailers", true) }
 
