@@ -115,12 +115,14 @@ func jwkKey(v Value) (k publicKey, ok bool) {
 	return k, false
 }
 
-// ecKey is nil for what is no point of the curve: a key that verifies nothing.
+// An offCurve is an EC key that is no point of its curve: it verifies nothing.
+type offCurve struct{ elliptic.Curve }
+
 func ecKey(curve elliptic.Curve, x, y []byte) any {
 	size := (curve.Params().BitSize + 7) / 8
 	xi, yi := new(big.Int).SetBytes(x), new(big.Int).SetBytes(y)
 	if xi.BitLen() > 8*size || yi.BitLen() > 8*size {
-		return nil
+		return offCurve{curve}
 	}
 	point := make([]byte, 1+2*size)
 	point[0] = 4 // uncompressed; SEC 1 section 2.3.3
@@ -128,7 +130,7 @@ func ecKey(curve elliptic.Curve, x, y []byte) any {
 	yi.FillBytes(point[1+size:])
 	k, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 	if err != nil {
-		return nil
+		return offCurve{curve}
 	}
 	return k
 }
@@ -175,8 +177,16 @@ func pssVerifiesWith(key any, hash crypto.Hash, text, signature []byte, opt *rsa
 // ecdsaFits reports whether signature is as long as the key's curve makes it (RFC
 // 7518 section 3.4).
 func ecdsaFits(key any, signature []byte) bool {
-	k, ok := key.(*ecdsa.PublicKey)
-	return ok && len(signature) == (k.Curve.Params().BitSize+7)/8*2
+	var curve elliptic.Curve
+	switch k := key.(type) {
+	case *ecdsa.PublicKey:
+		curve = k.Curve
+	case offCurve:
+		curve = k.Curve
+	default:
+		return false
+	}
+	return len(signature) == (curve.Params().BitSize+7)/8*2
 }
 
 func ecdsaVerifies(key any, hash crypto.Hash, text, signature []byte) bool {
