@@ -98,18 +98,14 @@ func (v *vm) nameValue(a []uint64) (name, value string, ok bool) {
 }
 
 func (v *vm) proxyAddHeaderMapValue(a []uint64) status {
-	view, side, st := v.editable(a[0])
-	if st != statusOK {
-		return st
-	}
-	name, value, ok := v.nameValue(a[1:])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
-	return statusOf(view.AddHeader(side, name, value))
+	return v.putHeader(a, (*chain.View).AddHeader)
 }
 
 func (v *vm) proxyReplaceHeaderMapValue(a []uint64) status {
+	return v.putHeader(a, (*chain.View).SetHeader)
+}
+
+func (v *vm) putHeader(a []uint64, put func(*chain.View, filter.Side, string, string) error) status {
 	view, side, st := v.editable(a[0])
 	if st != statusOK {
 		return st
@@ -118,7 +114,7 @@ func (v *vm) proxyReplaceHeaderMapValue(a []uint64) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
-	return statusOf(view.SetHeader(side, name, value))
+	return statusOf(put(view, side, name, value))
 }
 
 func (v *vm) proxyRemoveHeaderMapValue(a []uint64) status {
