@@ -1,0 +1,36 @@
+// Package changes is the wire contract between a gateway and its Manager: how a
+// gateway asks for what changed, and how it knows that an answer is the
+// Manager's, is whole, and is to this very question.
+//
+// # Exchange
+//
+// A gateway keeps one request open at a time:
+//
+//	GET /gateway/v1/changes?since=EPOCH.GENERATION&wait=SECONDS&cursor=CURSOR
+//	authorization: Bearer kwg_…
+//	keyward-nonce: NONCE
+//
+// since says which state is in force on all threads of the gateway, and so
+// confirms it; without one the gateway has nothing. The answer is 200 with a
+// page in the form of [keyward/plugins/snapshot], or 204 when nothing changed
+// for wait seconds: what the gateway has is still the present state.
+//
+// A page with a cursor is followed by another, which is asked for with that
+// cursor and the same since. The last page has none.
+//
+// # One state
+//
+// Pages of a whole snapshot are read one after the other while the Manager goes
+// on changing. Each names the generation at which the first was read. Until an
+// answer is marked consistent a gateway must show none of it: having read the
+// last page it asks again with wait 0 and since the generation of the pages,
+// and takes the answers to that on top. What is marked consistent is, with all
+// before it, a state that existed.
+//
+// # Signature
+//
+// Each answer of 200 and 204 carries an Ed25519 signature (RFC 8032) by the
+// Manager's key over the question with its nonce and the answer. An answer that
+// was altered, or given to another question, another gateway or at another time,
+// does not verify.
+package changes

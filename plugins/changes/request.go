@@ -1,0 +1,124 @@
+package changes
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// Path is where a Manager answers.
+const Path = "/gateway/v1/changes"
+
+// Headers of the exchange, in lower case.
+const (
+	NonceHeader      = "keyward-nonce"
+	SignatureHeader  = "keyward-signature"
+	CursorHeader     = "keyward-cursor"
+	ConsistentHeader = "keyward-consistent" // "true", or absent
+)
+
+// Bounds of the exchange.
+const (
+	MaxWait     = 55        // seconds that an answer may be held back
+	MaxPage     = 512 << 10 // bytes after which a page ends; one entry may be larger
+	minNonce    = 22        // characters: 128 bits
+	maxNonce    = 64
+	maxEpoch    = 128
+	maxCursor   = 256
+	maxQuery    = 1024
+	maxDecimals = 20 // of a generation
+)
+
+// A Request asks what changed.
+type Request struct {
+	Epoch  string // of what the gateway has; empty: it has nothing
+	Since  uint64 // generation of what it has; 0 when Epoch is empty
+	Wait   int    // seconds to wait for a change
+	Cursor string // of the page before; empty: the first page
+	Nonce  string // never used before; at least 128 random bits as base64url
+}
+
+// Target is the request's path with its query.
+func (r Request) Target() string {
+	s := Path + "?wait=" + strconv.Itoa(r.Wait)
+	if r.Epoch != "" {
+		s += "&since=" + r.Epoch + "." + strconv.FormatUint(r.Since, 10)
+	}
+	if r.Cursor != "" {
+		s += "&cursor=" + r.Cursor
+	}
+	return s
+}
+
+var errRequest = errors.New("want since=EPOCH.GENERATION, wait=SECONDS up to 55 and cursor=CURSOR, each at most once and unescaped")
+
+// ParseRequest reads the query of a request, which is never escaped, and its
+// nonce.
+func ParseRequest(query, nonce string) (Request, error) {
+	r := Request{Nonce: nonce}
+	if len(nonce) < minNonce || len(nonce) > maxNonce || !plain(nonce) {
+		return Request{}, errors.New("want " + NonceHeader + " with 22 to 64 characters of base64url")
+	}
+	if len(query) > maxQuery {
+		return Request{}, errRequest
+	}
+	seen := map[string]bool{}
+	for query != "" {
+		var part string
+		part, query, _ = strings.Cut(query, "&")
+		name, value, _ := strings.Cut(part, "=")
+		if seen[name] || !plain(value) || !r.set(name, value) {
+			return Request{}, errRequest
+		}
+		seen[name] = true
+	}
+	return r, nil
+}
+
+func (r *Request) set(name, value string) bool {
+	switch name {
+	case "since":
+		dot := strings.LastIndexByte(value, '.')
+		if dot <= 0 || dot > maxEpoch {
+			return false
+		}
+		n, ok := decimal(value[dot+1:])
+		r.Epoch, r.Since = value[:dot], n
+		return ok && n > 0
+	case "wait":
+		n, ok := decimal(value)
+		r.Wait = int(min(n, MaxWait+1))
+		return ok && r.Wait <= MaxWait
+	case "cursor":
+		r.Cursor = value
+		return value != "" && len(value) <= maxCursor
+	default:
+		return false
+	}
+}
+
+// decimal reads a number written in the one way that it can be.
+func decimal(s string) (uint64, bool) {
+	if s == "" || len(s) > maxDecimals || s[0] == '0' && s != "0" {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	return n, err == nil
+}
+
+// plain reports whether s needs no escaping in a query.
+func plain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-', c == '~':
+		default:
+			return false
+		}
+	}
+	return true
+}
