@@ -5,11 +5,30 @@ package filter
 //
 // It can't help against what a host can't recover: endless loops, exhausted
 // memory, stack overflow. Those are bounded where input is read.
+//
+// The result is [Background]; a panic in Tick or Release is swallowed, and what
+// the plugin then fails to renew runs out.
 func Guard(p Plugin, refuse func() Reply) Plugin { return &guardedPlugin{p, refuse} }
 
 type guardedPlugin struct {
 	Plugin
 	refuse func() Reply
+}
+
+var _ Background = (*guardedPlugin)(nil)
+
+func (g *guardedPlugin) Tick() {
+	defer func() { _ = recover() }()
+	if b, ok := g.Plugin.(Background); ok {
+		b.Tick()
+	}
+}
+
+func (g *guardedPlugin) Release() {
+	defer func() { _ = recover() }()
+	if b, ok := g.Plugin.(Background); ok {
+		b.Release()
+	}
 }
 
 func (g *guardedPlugin) NewStream(s Stream) (h Handler) {

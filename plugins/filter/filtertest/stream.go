@@ -14,6 +14,7 @@ type Stream struct {
 	Properties map[string]string // by path, its parts joined with a dot
 	Calls      []string          // changes made, such as "set request x-a", oldest first
 	Replies    []filter.Reply    // local replies, of which a plugin must give one at most
+	Cuts       []filter.Reply    // what the stream was cut with
 	// Fail names methods, such as "Headers", that fail with the given error.
 	Fail map[string]error
 
@@ -21,7 +22,10 @@ type Stream struct {
 	bodies  [2]*[]byte     // what the host holds; nil while no body callback runs
 }
 
-var _ filter.Stream = (*Stream)(nil)
+var (
+	_ filter.Stream = (*Stream)(nil)
+	_ filter.Cutter = (*Stream)(nil)
+)
 
 // NewStream returns a stream with request headers, for a plugin whose callbacks
 // a test calls itself.
@@ -132,6 +136,15 @@ func (s *Stream) Reply(r filter.Reply) error {
 		return err
 	}
 	s.Replies = append(s.Replies, r)
+	return nil
+}
+
+// Cut keeps the reply in Cuts.
+func (s *Stream) Cut(r filter.Reply) error {
+	if err := s.change("Cut", "cut"); err != nil {
+		return err
+	}
+	s.Cuts = append(s.Cuts, r)
 	return nil
 }
 

@@ -10,8 +10,6 @@ package host
 
 import (
 	"errors"
-	"os"
-	"time"
 
 	"github.com/higress-group/proxy-wasm-go-sdk/proxywasm"
 	"github.com/higress-group/proxy-wasm-go-sdk/proxywasm/types"
@@ -23,7 +21,7 @@ import (
 // code of a plugin that a host runs by itself. refuse is the reply to a request
 // whose handling panicked.
 func Run(newPlugin func(filter.Host) filter.Plugin, refuse func() filter.Reply) {
-	proxywasm.SetVMContext(&vmContext{new: newPlugin, refuse: refuse, good: map[string]filter.Plugin{}})
+	proxywasm.SetVMContext(&vmContext{new: newPlugin, refuse: refuse, good: map[string]*instance{}})
 }
 
 type vmContext struct {
@@ -32,32 +30,65 @@ type vmContext struct {
 	refuse func() filter.Reply
 	// good is the last plugin with a usable configuration, by root ID: hosts
 	// make a new plugin context in the same VM for each new configuration.
-	good map[string]filter.Plugin
+	good map[string]*instance
 }
 
-func (v *vmContext) NewPluginContext(uint32) types.PluginContext {
-	return &pluginContext{vm: v, plugin: filter.Guard(v.new(machine{}), v.refuse)}
+// An instance is a plugin with the contexts that it serves: more than one where
+// a newer configuration was refused.
+type instance struct {
+	plugin   filter.Plugin // guarded, so it is filter.Background
+	machine  *machine
+	contexts int
+}
+
+func (i *instance) background() filter.Background { return i.plugin.(filter.Background) }
+
+func (v *vmContext) NewPluginContext(id uint32) types.PluginContext {
+	m := &machine{root: id}
+	return &pluginContext{id: id, vm: v, instance: &instance{filter.Guard(v.new(m), v.refuse), m, 1}}
 }
 
 type pluginContext struct {
 	types.DefaultPluginContext
-	vm     *vmContext
-	plugin filter.Plugin
+	id uint32
+	vm *vmContext
+	*instance
 }
 
 // OnPluginStart never fails: hosts answer a failure by dropping the listener.
 func (p *pluginContext) OnPluginStart(int) types.OnPluginStartStatus {
 	root := rootID()
+	good := p.vm.good[root]
 	if err := p.configure(); err != nil {
-		machine{}.Log(filter.Error, "configuration refused, the last good one stays in force: "+err.Error())
-		if good := p.vm.good[root]; good != nil {
-			p.plugin = good
+		p.machine.Log(filter.Error, "configuration refused, the last good one stays in force: "+err.Error())
+		if good != nil && good != p.instance {
+			p.instance = good
+			p.contexts++
+			p.machine.root = p.id
+			_ = p.machine.SetTick(p.machine.period) // the older context's ticks end with it
 		}
 		return types.OnPluginStartStatusOK
 	}
-	machine{}.Log(filter.Info, "configuration in force")
-	p.vm.good[root] = p.plugin
+	p.machine.Log(filter.Info, "configuration in force")
+	if good != nil && good != p.instance {
+		good.background().Release()
+	}
+	p.vm.good[root] = p.instance
 	return types.OnPluginStartStatusOK
+}
+
+// OnTick is called for each context: the newest one's count.
+func (p *pluginContext) OnTick() {
+	if p.machine.root == p.id {
+		p.background().Tick()
+	}
+}
+
+func (p *pluginContext) OnPluginDone() bool {
+	if p.contexts--; p.contexts == 0 {
+		p.background().Release()
+	}
+	return true
 }
 
 func (p *pluginContext) configure() (err error) {
@@ -82,10 +113,8 @@ func rootID() string {
 	return string(b)
 }
 
-func (p *pluginContext) NewHttpContext(uint32) types.HttpContext {
-	h := &httpContext{}
-	h.handler = p.plugin.NewStream(stream{})
-	return h
+func (p *pluginContext) NewHttpContext(id uint32) types.HttpContext {
+	return &httpContext{handler: p.plugin.NewStream(stream{id: id, m: p.machine})}
 }
 
 // httpContext translates callbacks of one stream.
@@ -134,25 +163,3 @@ func (h *httpContext) OnHttpResponseTrailers(int) types.Action {
 }
 
 func (h *httpContext) OnHttpStreamDone() { h.handler.Done() }
-
-// machine is the VM as a filter.Host.
-type machine struct{}
-
-var _ filter.Host = machine{}
-
-func (machine) Log(level filter.Level, line string) {
-	switch level {
-	case filter.Debug:
-		proxywasm.LogDebug(line)
-	case filter.Info:
-		proxywasm.LogInfo(line)
-	case filter.Warn:
-		proxywasm.LogWarn(line)
-	default:
-		proxywasm.LogError(line)
-	}
-}
-
-func (machine) Now() int64 { return time.Now().UnixNano() }
-
-func (machine) Getenv(name string) string { return os.Getenv(name) }

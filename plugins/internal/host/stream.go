@@ -10,9 +10,16 @@ import (
 )
 
 // stream is the stream whose callback is running; the SDK keeps track of which.
-type stream struct{}
+// Cut alone needs its context's ID.
+type stream struct {
+	id uint32
+	m  *machine
+}
 
-var _ filter.Stream = stream{}
+var (
+	_ filter.Stream = stream{}
+	_ filter.Cutter = stream{}
+)
 
 func (stream) Headers(side filter.Side) ([][2]string, error) {
 	switch side {
@@ -98,6 +105,19 @@ func (stream) SetProperty(name string, value []byte) error {
 func (stream) Reply(r filter.Reply) error {
 	const notGRPC = -1
 	return proxywasm.SendHttpResponseWithDetail(uint32(r.Status), r.Detail, r.Headers, r.Body, notGRPC)
+}
+
+// Cut replies as any stream does: a host resets one whose response has begun.
+// Then the context whose tick runs is the current one again.
+func (s stream) Cut(r filter.Reply) error {
+	if err := proxywasm.SetEffectiveContext(s.id); err != nil {
+		return err
+	}
+	err := s.Reply(r)
+	if back := proxywasm.SetEffectiveContext(s.m.root); err == nil {
+		err = back
+	}
+	return err
 }
 
 // found turns the SDK's "not found" into the filter's.
