@@ -43,6 +43,7 @@ const (
 
 	// Is Keyward itself able to say?
 	NoSnapshot     Reason = "no_snapshot"
+	SnapshotStale  Reason = "snapshot_stale"
 	NoVerdict      Reason = "no_verdict"
 	NoCredential   Reason = "no_credential"
 	WrongUpstream  Reason = "wrong_upstream"
@@ -103,6 +104,7 @@ var refusals = map[Reason]Refusal{
 	AskFirst:     {403, 40302, "Permission denied until an administrator approves it."},
 
 	NoSnapshot:     {503, 50300, "The gateway has no configuration in force."},
+	SnapshotStale:  {503, 50304, "The gateway has lost touch with its Manager."},
 	NoVerdict:      {403, 40303, "Permission denied: the request was not decided."},
 	NoCredential:   {503, 50301, "The credential of this target is not available."},
 	WrongUpstream:  {403, 40304, "Permission denied: the credential does not belong to this upstream."},

@@ -72,6 +72,9 @@ func validMethod(s string) bool {
 	return s != "" && all(s, func(c byte) bool { return 'A' <= c && c <= 'Z' || c == '-' })
 }
 
+// Digest decodes the SHA-256 of a [Token].
+func Digest(s string) (d [sha256.Size]byte, ok bool) { return digest(s) }
+
 // digest decodes 64 lower-case hex digits. It does without encoding/hex, whose
 // errors bring package fmt into a plugin.
 func digest(s string) (d [sha256.Size]byte, ok bool) {

@@ -1,0 +1,109 @@
+package live
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash"
+
+	"keyward/plugins/filter"
+)
+
+// What an entry is of, the first character of its key behind the prefix.
+const (
+	kindState      = "s"
+	kindLease      = "l"
+	kindIndex      = "i" // the list of targets
+	kindPolicy     = "p"
+	kindConsumer   = "c" // and its ID
+	kindCredential = "k" // and its ID
+	kindTarget     = "t" // and its ID
+	kindToken      = "d" // and its digest, 32 bytes
+)
+
+// errForged reports a value that was not written with the gateway token.
+var errForged = errors.New("shared data is not authentic")
+
+// A space is the part of the shared data that one gateway token opens.
+type space struct {
+	shared filter.Sharer
+	prefix string
+	mac    hash.Hash // keyed
+	sum    [sha256.Size]byte
+}
+
+// newSpace derives from the gateway token what sets the space apart from
+// others, and what authenticates it.
+func newSpace(shared filter.Sharer, token string) *space {
+	derive := func(use string) []byte {
+		h := hmac.New(sha256.New, []byte(token))
+		h.Write([]byte("keyward shared data: " + use))
+		return h.Sum(nil)
+	}
+	return &space{
+		shared: shared,
+		prefix: "keyward." + hexText(derive("prefix")[:8]) + ".",
+		mac:    hmac.New(sha256.New, derive("mac")),
+	}
+}
+
+// hexText does without encoding/hex, whose errors bring package fmt into a plugin.
+func hexText(b []byte) string {
+	const digits = "0123456789abcdef"
+	text := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		text = append(text, digits[c>>4], digits[c&15])
+	}
+	return string(text)
+}
+
+// authenticate returns the MAC of a value under its key.
+func (s *space) authenticate(key string, value []byte) []byte {
+	s.mac.Reset()
+	s.mac.Write(binary.BigEndian.AppendUint32(s.sum[:0], uint32(len(key))))
+	s.mac.Write([]byte(key))
+	s.mac.Write(value)
+	return s.mac.Sum(s.sum[:0])
+}
+
+// verify returns what a stored value says.
+func (s *space) verify(key string, stored []byte) ([]byte, error) {
+	if len(stored) < sha256.Size {
+		return nil, errForged
+	}
+	value := stored[sha256.Size:]
+	if !hmac.Equal(s.authenticate(key, value), stored[:sha256.Size]) {
+		return nil, errForged
+	}
+	return value, nil
+}
+
+// get reads and verifies a value. Its version is right also with errForged.
+func (s *space) get(key string) ([]byte, uint32, error) {
+	stored, cas, err := s.shared.Shared(s.prefix + key)
+	if err != nil {
+		return nil, 0, err
+	}
+	value, err := s.verify(key, stored)
+	return value, cas, err
+}
+
+func (s *space) put(key string, value []byte, cas uint32) error {
+	mac := s.authenticate(key, value)
+	stored := append(make([]byte, 0, len(mac)+len(value)), mac...)
+	return s.shared.Share(s.prefix+key, append(stored, value...), cas)
+}
+
+// state reads the state; ErrNotFound: there never was one.
+func (s *space) state() (state, uint32, error) {
+	value, cas, err := s.get(kindState)
+	if err != nil {
+		return state{}, cas, err
+	}
+	st, ok := decodeState(value)
+	if !ok {
+		return state{}, cas, errForged
+	}
+	return st, cas, nil
+}

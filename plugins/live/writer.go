@@ -1,0 +1,193 @@
+package live
+
+import (
+	"errors"
+	"slices"
+
+	"keyward/plugins/filter"
+	"keyward/plugins/snapshot"
+)
+
+// errInterrupted reports that somebody else writes too, or did: what has been
+// written is not put in force.
+var errInterrupted = errors.New("the shared data were changed by another VM")
+
+// A writer brings one whole snapshot or delta, in any number of pages, into the
+// shared data. What it writes is in force with commit, and never without.
+type writer struct {
+	space *space
+	from  state  // in force while it writes
+	cas   uint32 // of from
+	to    point
+	whole bool
+	// targets are the IDs of all targets, once some of them are written.
+	targets []string
+	now     int64
+}
+
+// newWriter begins to write. Without a state in force, or after a writer that
+// did not come to its end, it has to be a whole snapshot; life is a random
+// number for that case.
+func newWriter(s *space, whole bool, life, generation uint64, now int64) (*writer, error) {
+	from, cas, err := s.state()
+	if err != nil && !errors.Is(err, filter.ErrNotFound) && !errors.Is(err, errForged) {
+		return nil, err
+	}
+	w := &writer{space: s, from: from, cas: cas, whole: whole, to: point{life, generation}, now: now}
+	if whole {
+		return w, nil
+	}
+	if err != nil || from.writing || generation <= from.generation {
+		return nil, errInterrupted
+	}
+	w.to.life = from.life
+	mark := from
+	mark.writing = true
+	return w, w.setState(mark)
+}
+
+// setState replaces the state, if nobody else has. Serials follow the clock, so
+// that they grow also over a state that somebody made unreadable.
+func (w *writer) setState(st state) error {
+	st.serial = max(w.from.serial+1, uint64(w.now))
+	if err := w.space.put(kindState, st.encode(), w.cas); err != nil {
+		return errInterrupted
+	}
+	now, cas, err := w.space.state()
+	if err != nil || now != st {
+		return errInterrupted
+	}
+	w.from, w.cas = now, cas
+	return nil
+}
+
+// add writes one page.
+func (w *writer) add(page *snapshot.Snapshot) error {
+	for i := range page.Consumers {
+		c := &page.Consumers[i]
+		if err := w.put(kindConsumer+c.ID, snapshot.EncodeConsumer(c)); err != nil {
+			return err
+		}
+		for _, t := range c.Tokens {
+			d, ok := snapshot.Digest(t.SHA256)
+			if !ok {
+				return errors.New("digest of a token is none")
+			}
+			if err := w.put(kindToken+string(d[:]), []byte(c.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range page.Credentials {
+		c := &page.Credentials[i]
+		if err := w.put(kindCredential+c.ID, snapshot.EncodeCredential(c)); err != nil {
+			return err
+		}
+	}
+	if page.Policy != nil {
+		if err := w.put(kindPolicy, encodePolicy(page.Policy)); err != nil {
+			return err
+		}
+	}
+	if page.Removed == nil {
+		return w.addTargets(page.Targets, nil)
+	}
+	for _, id := range page.Removed.Consumers {
+		if err := w.put(kindConsumer+id, nil); err != nil {
+			return err
+		}
+	}
+	for _, id := range page.Removed.Credentials {
+		if err := w.put(kindCredential+id, nil); err != nil {
+			return err
+		}
+	}
+	return w.addTargets(page.Targets, page.Removed.Targets)
+}
+
+func (w *writer) addTargets(changed []snapshot.Target, removed []string) error {
+	if len(changed)+len(removed) == 0 {
+		return nil
+	}
+	if w.targets == nil && !w.whole {
+		payload, err := w.inForce(kindIndex)
+		if err != nil {
+			return err
+		}
+		w.targets = decodeIndex(payload)
+	}
+	if w.targets == nil {
+		w.targets = []string{}
+	}
+	known := make(map[string]bool, len(w.targets))
+	for _, id := range w.targets {
+		known[id] = true
+	}
+	for i := range changed {
+		t := &changed[i]
+		if err := w.put(kindTarget+t.ID, snapshot.EncodeTarget(t)); err != nil {
+			return err
+		}
+		if !known[t.ID] {
+			w.targets = append(w.targets, t.ID)
+		}
+	}
+	for _, id := range removed {
+		if err := w.put(kindTarget+id, nil); err != nil {
+			return err
+		}
+		w.targets = slices.DeleteFunc(w.targets, func(other string) bool { return other == id })
+	}
+	return nil
+}
+
+// commit puts in force what was written. The list of targets is written with
+// every change to one of them, so that readers look at them.
+func (w *writer) commit(epoch string) error {
+	if w.whole || w.targets != nil {
+		if err := w.put(kindIndex, encodeIndex(w.targets)); err != nil {
+			return err
+		}
+	}
+	return w.setState(state{point: w.to, contact: w.now, epoch: epoch})
+}
+
+// put adds a version to an entry, beside the one in force.
+func (w *writer) put(key string, payload []byte) error {
+	value, cas, err := w.space.get(key)
+	var versions []version
+	switch {
+	case err == nil:
+		old, ok := decodeEntry(value)
+		if i := at(old, w.from.point); ok && i >= 0 {
+			versions = append(versions, old[i])
+		}
+	case errors.Is(err, filter.ErrNotFound), errors.Is(err, errForged): // nothing to keep
+	default:
+		return err
+	}
+	if w.from.serial == 0 {
+		versions = nil // nothing is in force
+	}
+	versions = append(versions, version{w.to, payload})
+	if err := w.space.put(key, encodeEntry(versions), cas); err != nil {
+		return errInterrupted
+	}
+	return nil
+}
+
+// inForce is the payload of an entry, nil when there is none.
+func (w *writer) inForce(key string) ([]byte, error) {
+	value, _, err := w.space.get(key)
+	if errors.Is(err, filter.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	versions, ok := decodeEntry(value)
+	if i := at(versions, w.from.point); ok && i >= 0 {
+		return versions[i].payload, nil
+	}
+	return nil, nil
+}
