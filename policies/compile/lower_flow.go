@@ -97,3 +97,54 @@ func (f *funcLowerer) callDynamic(s *ir.CallDynamicStmt) {
 	whole := f.ends[len(f.ends)-4]
 	f.test(engine.Instr{Op: engine.OpCallDynamic, A: f.reg(s.Result), B: f.list(ops...), C: int32(whole)})
 }
+
+// afterDynamicCall reports whether s is what the planner makes of a reference to
+// rules by a name that is known only later: a block of the look-up and of all
+// that comes after. What is undefined in there is undefined around it. As any
+// other block it would end instead, and `not` would take that end for success.
+func afterDynamicCall(s *ir.BlockStmt) bool {
+	for range 2 { // the block itself, and the one that the look-up leaves
+		if len(s.Blocks) != 1 || len(s.Blocks[0].Stmts) == 0 {
+			return false
+		}
+		inner, ok := s.Blocks[0].Stmts[0].(*ir.BlockStmt)
+		if !ok {
+			return false
+		}
+		s = inner
+	}
+	for _, b := range s.Blocks {
+		if len(b.Stmts) > 0 {
+			if _, ok := b.Stmts[0].(*ir.CallDynamicStmt); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// chooses reports whether a negated block tries rules one after the other, each
+// in a block that compares a name first. The planner forgets to tell the end of
+// such a block from its success.
+func (f *funcLowerer) chooses(b *ir.Block) bool {
+	for _, s := range b.Stmts {
+		alternatives, ok := s.(*ir.BlockStmt)
+		if !ok {
+			continue
+		}
+		for _, a := range alternatives.Blocks {
+			if len(a.Stmts) == 0 {
+				continue
+			}
+			if eq, ok := a.Stmts[0].(*ir.EqualStmt); ok {
+				if _, name := plain(eq.A.Value).(ir.StringIndex); name {
+					return true
+				}
+			}
+			if f.chooses(a) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/ir"
 
 	"keyward/policies/engine"
@@ -139,6 +140,18 @@ func (f *funcLowerer) fail(format string, args ...any) {
 	}
 }
 
+// refuse reports a fault of the policy, at a place in it.
+func (f *funcLowerer) refuse(at *ir.Location, message string) {
+	if f.err != nil {
+		return
+	}
+	e := Error{Code: ast.CompileErr, Message: message}
+	if at != nil && at.File < len(f.plan.Static.Files) {
+		e.File, e.Row, e.Col = f.plan.Static.Files[at.File].Value, at.Row, at.Col
+	}
+	f.err = Errors{e}
+}
+
 // plain returns v as a value; a plan that was JSON has pointers.
 func plain(v ir.Val) ir.Val {
 	switch v := v.(type) {
@@ -167,12 +180,20 @@ func (f *funcLowerer) block(b *ir.Block, end label) {
 func (f *funcLowerer) stmt(s ir.Stmt) {
 	switch s := s.(type) {
 	case *ir.BlockStmt:
+		if afterDynamicCall(s) {
+			f.block(s.Blocks[0], f.ends[len(f.ends)-1])
+			return
+		}
 		for _, b := range s.Blocks {
 			f.top(b)
 		}
 	case *ir.BreakStmt:
 		f.leave(int(s.Index))
 	case *ir.NotStmt:
+		if f.chooses(s.Block) {
+			f.refuse(s.GetLocation(), "not of a rule that is chosen by a name known only when deciding, among rules that differ in depth; put the reference into a rule of its own and negate that")
+			return
+		}
 		after := f.label()
 		f.block(s.Block, after)
 		f.jump(f.ends[len(f.ends)-1])

@@ -51,14 +51,16 @@ func reachable(vm *VM, a []Value) (Value, error) {
 		return Value{}, errLimits
 	}
 	seen := make([]bool, len(graph))
+	as := make([]Value, len(graph)) // a node as it was reached by: 1 and 1.0 are one node
 	queue := slices.Clone(start)
 	for len(queue) > 0 {
-		i := node(graph, queue[0])
+		key := queue[0]
+		i := node(graph, key)
 		queue = queue[1:]
 		if i < 0 || seen[i] {
 			continue
 		}
-		seen[i] = true
+		seen[i], as[i] = true, key
 		next := neighbours(graph, i)
 		if !vm.charge(searchSteps + len(next)) {
 			return Value{}, errLimits
@@ -66,9 +68,9 @@ func reachable(vm *VM, a []Value) (Value, error) {
 		queue = append(queue, next...)
 	}
 	n := 0
-	for i, m := range graph {
+	for i := range graph {
 		if seen[i] {
-			elems[n] = m.Key
+			elems[n] = as[i]
 			n++
 		}
 	}

@@ -56,14 +56,14 @@ func (vm *VM) constraintsOf(name string, o Value) (constraints, error) {
 // constraints, and [false, {}, {}] of one that does not.
 func decodeVerify(vm *VM, a []Value) (Value, error) {
 	const name = "io.jwt.decode_verify"
-	s, err := strOperand(name, a, 0)
 	if a[1].Kind() != KindObject {
-		err = wrongType(name, 2, "object")
+		return Value{}, wrongType(name, 2, "object")
 	}
+	c, err := vm.constraintsOf(name, a[1]) // what is wrong with them is told first
 	if err != nil {
 		return Value{}, err
 	}
-	c, err := vm.constraintsOf(name, a[1])
+	s, err := strOperand(name, a, 0)
 	if err != nil {
 		return Value{}, err
 	}
