@@ -137,8 +137,12 @@ func (t *Tx) DeleteGateway(ctx context.Context, id string, version uint64) error
 
 // SeenGateway notes what a gateway confirmed just now.
 func (s *Store) SeenGateway(ctx context.Context, id, epoch string, confirmed uint64) error {
-	return s.observe(ctx, func(exec execFunc) error {
+	err := s.observe(ctx, func(exec execFunc) error {
 		return exec(`UPDATE gateways SET epoch = $1, confirmed = $2, last_seen = $3 WHERE id = $4`,
 			epoch, confirmed, s.now().UnixMilli(), id)
 	})
+	if err == nil {
+		s.seen.give()
+	}
+	return err
 }

@@ -15,6 +15,9 @@ func (r reader) state(ctx context.Context) (manager.Status, error) {
 	return s, err
 }
 
+// Generation returns the epoch and generation of the store, and its live policy.
+func (s *Store) Generation(ctx context.Context) (manager.Status, error) { return s.reader.state(ctx) }
+
 // Status returns the state of the store as a whole.
 func (s *Store) Status(ctx context.Context) (manager.Status, error) {
 	var st manager.Status

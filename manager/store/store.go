@@ -37,6 +37,8 @@ type Store struct {
 	dialect dialect
 	now     func() time.Time
 	random  io.Reader
+	changed *signal // a mutation was committed
+	seen    *signal // a gateway confirmed something
 }
 
 // Open opens the database that dsn names, creating and migrating it as needed.
@@ -67,6 +69,8 @@ func newStore(d dialect, write, read *sql.DB, opt Options) *Store {
 		dialect: d,
 		now:     opt.Now,
 		random:  cmp.Or[io.Reader](opt.Random, rand.Reader),
+		changed: newSignal(),
+		seen:    newSignal(),
 	}
 }
 

@@ -70,9 +70,13 @@ func (s *Store) Mutate(ctx context.Context, m Mutation, fn func(*Tx) error) (uin
 	if t.parts == 0 {
 		return t.gen - 1, nil
 	}
+	if err := s.notify(ctx, tx); err != nil {
+		return 0, fmt.Errorf("store: notify: %w", err)
+	}
 	if err := tx.Commit(); err != nil {
 		return 0, fmt.Errorf("store: commit: %w", err)
 	}
+	s.changed.give()
 	return t.gen, nil
 }
 

@@ -26,6 +26,9 @@ func newManager() *cobra.Command {
     listen: 127.0.0.1:8700   # beyond the loopback, cert and key are needed
   operations:
     listen: 127.0.0.1:8701   # /livez, /readyz and /metrics
+  gateways:
+    listen: 127.0.0.1:8702   # gateways hear of changes here
+    signingKey: gateways.pem # made if missing; its public half is in the log
 
 The first start prints an admin token that ends after a day.`,
 		Example: `  keyward manager --config manager.yaml

@@ -24,6 +24,7 @@ type Config struct {
 	Store      StoreConfig      `yaml:"store"`
 	API        APIConfig        `yaml:"api"`
 	Operations OperationsConfig `yaml:"operations"`
+	Gateways   GatewaysConfig   `yaml:"gateways"`
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -40,6 +41,20 @@ type APIConfig struct {
 	// Insecure serves without TLS on any address: for a Manager behind a proxy that
 	// has TLS.
 	Insecure bool `yaml:"insecure"`
+}
+
+// A GatewaysConfig says how gateways reach the Manager.
+type GatewaysConfig struct {
+	Listen string `yaml:"listen"` // empty: 127.0.0.1:8702
+	Cert   string `yaml:"cert"`   // PEM file; needed unless Listen is on the loopback
+	Key    string `yaml:"key"`
+	// Insecure serves without TLS on any address. Gateways know the Manager's
+	// answers by its signature, but their tokens are then in clear on the way.
+	Insecure bool `yaml:"insecure"`
+	// SigningKey is the PEM file (PKCS #8, Ed25519) of the key that signs answers to
+	// gateways; empty: gateways.pem beside the store or the configuration. It is
+	// made where it is missing. Managers of one store need the same.
+	SigningKey string `yaml:"signingKey"`
 }
 
 // An OperationsConfig says where /livez, /readyz and /metrics are.
@@ -69,7 +84,9 @@ func LoadConfig(path string) (*Config, error) {
 func (c *Config) complete(dir string) error {
 	c.API.Listen = cmp.Or(c.API.Listen, "127.0.0.1:8700")
 	c.Operations.Listen = cmp.Or(c.Operations.Listen, "127.0.0.1:8701")
-	for _, p := range []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key} {
+	c.Gateways.Listen = cmp.Or(c.Gateways.Listen, "127.0.0.1:8702")
+	c.Gateways.SigningKey = cmp.Or(c.Gateways.SigningKey, "gateways.pem")
+	for _, p := range []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key, &c.Gateways.Cert, &c.Gateways.Key, &c.Gateways.SigningKey} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -79,6 +96,10 @@ func (c *Config) complete(dir string) error {
 		return errors.New("store: set one of dsn and dsnFile")
 	case (c.API.Cert == "") != (c.API.Key == ""):
 		return errors.New("api: set both of cert and key, or none")
+	case (c.Gateways.Cert == "") != (c.Gateways.Key == ""):
+		return errors.New("gateways: set both of cert and key, or none")
+	case c.Gateways.Cert == "" && !c.Gateways.Insecure && !loopback(c.Gateways.Listen):
+		return fmt.Errorf("gateways: %s is not on the loopback: set cert and key, or insecure if a proxy has TLS", c.Gateways.Listen)
 	case c.API.Cert == "" && !c.API.Insecure && !loopback(c.API.Listen):
 		return fmt.Errorf("api: %s is not on the loopback: set cert and key, or insecure if a proxy has TLS", c.API.Listen)
 	}

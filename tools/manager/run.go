@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"keyward/manager/api"
+	"keyward/manager/channel"
 	"keyward/manager/rego"
 	"keyward/manager/store"
+	"keyward/plugins/changes"
 )
 
 // Times of a server's life.
@@ -50,13 +53,23 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
+	key, err := signingKey(c.Gateways.SigningKey)
+	if err != nil {
+		return fmt.Errorf("gateways: signing key: %w", err)
+	}
+	log.Info("gateways need this public key", slog.String("key", changes.FormatPublicKey(key.Public().(ed25519.PublicKey))))
+	gateways := channel.New(s, channel.Options{Key: key, Log: log, Stop: ctx.Done()})
 	var stopping atomic.Bool
 	ops := operations(s, registry, &stopping)
 	servers := []*server{
 		{name: "api", listen: c.API.Listen, cert: c.API.Cert, key: c.API.Key, Server: newHTTP(a, log)},
+		{name: "gateways", listen: c.Gateways.Listen, cert: c.Gateways.Cert, key: c.Gateways.Key, Server: newHTTP(gateways, log)},
 		{name: "operations", listen: c.Operations.Listen, Server: newHTTP(ops, log)},
 	}
-	return serve(ctx, servers, log, &stopping, func(ctx context.Context) { sweep(ctx, s, log) })
+	return serve(ctx, servers, log, &stopping, func(ctx context.Context) {
+		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
+		sweep(ctx, s, log)
+	})
 }
 
 func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
@@ -64,7 +77,7 @@ func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		WriteTimeout:      2 * time.Minute, // a gateway's request stays open for up to 55 s
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),

@@ -1,0 +1,144 @@
+// Package channel serves gateways: they keep a request open here and hear at
+// once of every change. Package plugins/changes has the contract.
+package channel
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"keyward/manager"
+	"keyward/manager/store"
+	"keyward/plugins/changes"
+)
+
+// Options of a channel.
+type Options struct {
+	Key  ed25519.PrivateKey // signs answers
+	Log  *slog.Logger       // nil: slog.Default
+	Now  func() time.Time   // nil: time.Now
+	Stop <-chan struct{}    // closed: open requests end; nil: never
+}
+
+// A Channel is the handler of the gateways' listener.
+type Channel struct {
+	store *store.Store
+	opt   Options
+	mux   *http.ServeMux
+	pages *pages
+	seen  *seen
+}
+
+// New returns the channel of a store.
+func New(s *store.Store, opt Options) *Channel {
+	opt.Log = cmp.Or(opt.Log, slog.Default())
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	c := &Channel{store: s, opt: opt, mux: http.NewServeMux(), pages: newPages(), seen: newSeen(s, opt.Now)}
+	c.Handle("GET "+changes.Path, c.changes)
+	return c
+}
+
+// Handle serves a pattern to gateways that show their token; gateway is the id
+// of the one that asks.
+func (c *Channel) Handle(pattern string, handle func(w http.ResponseWriter, r *http.Request, gateway string)) {
+	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		gateway, err := c.authenticate(r)
+		switch {
+		case errors.Is(err, manager.ErrForbidden):
+			w.Header().Set("WWW-Authenticate", `Bearer realm="keyward gateways"`)
+			refuse(w, http.StatusUnauthorized, "send a valid gateway token as Authorization: Bearer")
+		case err != nil:
+			c.fail(r.Context(), w, err)
+		default:
+			handle(w, r, gateway)
+		}
+	})
+}
+
+// ServeHTTP serves gateways.
+func (c *Channel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	c.mux.ServeHTTP(w, r)
+}
+
+func (c *Channel) authenticate(r *http.Request) (string, error) {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return "", manager.ErrForbidden
+	}
+	scheme, secret, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || !manager.ValidSecret(manager.GatewayPrefix, secret) {
+		return "", manager.ErrForbidden
+	}
+	return c.store.AuthenticateGateway(r.Context(), secret)
+}
+
+// changes answers what changed since what a gateway has, or waits for it.
+func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string) {
+	ctx := r.Context()
+	q, err := changes.ParseRequest(r.URL.RawQuery, r.Header.Get(changes.NonceHeader))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if err := c.seen.note(ctx, gateway, q.Epoch, q.Since); err != nil {
+		c.fail(ctx, w, err)
+		return
+	}
+	if q.Cursor != "" {
+		c.next(w, r, q)
+		return
+	}
+	wait := time.NewTimer(time.Duration(q.Wait) * time.Second)
+	defer wait.Stop()
+	for {
+		changed := c.store.Changed()
+		set, err := c.pages.since(ctx, c.store, q.Epoch, q.Since)
+		if err != nil {
+			c.fail(ctx, w, err)
+			return
+		}
+		if set != nil {
+			c.answer(w, r, q, set.page(0))
+			return
+		}
+		select {
+		case <-changed:
+		case <-wait.C:
+			c.answer(w, r, q, changes.Answer{Status: http.StatusNoContent, Consistent: true})
+			return
+		case <-ctx.Done():
+			return
+		case <-c.opt.Stop:
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusServiceUnavailable, "the Manager is stopping")
+			return
+		}
+	}
+}
+
+// next answers with a page after the first.
+func (c *Channel) next(w http.ResponseWriter, r *http.Request, q changes.Request) {
+	a, ok := c.pages.at(q.Cursor)
+	if !ok {
+		refuse(w, http.StatusGone, "this page is no longer kept; begin again without a cursor")
+		return
+	}
+	c.answer(w, r, q, a)
+}
+
+func (c *Channel) fail(ctx context.Context, w http.ResponseWriter, err error) {
+	if ctx.Err() != nil {
+		return // the gateway is gone
+	}
+	c.opt.Log.LogAttrs(ctx, slog.LevelError, "gateway request failed", slog.Any("error", err))
+	w.Header().Set("Retry-After", "1")
+	refuse(w, http.StatusServiceUnavailable, "the Manager can't read its store; its log says why")
+}

@@ -1,0 +1,114 @@
+package channel
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"keyward/manager/store"
+	"keyward/plugins/changes"
+	"keyward/plugins/snapshot"
+)
+
+// maxSets is how many answers are kept: gateways that wait for the same change
+// share one, and the pages of a whole snapshot are asked for one by one.
+const maxSets = 8
+
+// A set is one answer, read in one transaction, in pages.
+type set struct {
+	id     string
+	epoch  string
+	since  uint64 // what it was asked for
+	to     uint64 // generation that it leads to
+	bodies [][]byte
+}
+
+// page returns page i; the last one makes the state whole.
+func (s *set) page(i int) changes.Answer {
+	a := changes.Answer{Status: http.StatusOK, Body: s.bodies[i]}
+	if i+1 < len(s.bodies) {
+		a.Cursor = s.id + "." + strconv.Itoa(i+1)
+	} else {
+		a.Consistent = true
+	}
+	return a
+}
+
+// pages keeps the latest sets.
+type pages struct {
+	mu   sync.Mutex
+	sets []*set // oldest first
+}
+
+func newPages() *pages { return &pages{} }
+
+// since returns what changed since a generation of an epoch; nil: nothing.
+func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since uint64) (*set, error) {
+	st, err := s.Generation(ctx)
+	if err != nil || st.Epoch == epoch && st.Generation == since {
+		return nil, err
+	}
+	// One reads, the others wait for what it read.
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.sets {
+		if known.epoch == epoch && known.since == since && known.to >= st.Generation {
+			return known, nil
+		}
+	}
+	w, err := s.Changes(ctx, epoch, since)
+	if err != nil {
+		return nil, err
+	}
+	made := &set{id: strings.ToLower(rand.Text()), epoch: epoch, since: since, to: w.Generation, bodies: split(&w)}
+	if len(p.sets) == maxSets {
+		p.sets = append(p.sets[:0:0], p.sets[1:]...)
+	}
+	p.sets = append(p.sets, made)
+	return made, nil
+}
+
+// at returns the page of a cursor.
+func (p *pages) at(cursor string) (changes.Answer, bool) {
+	id, number, _ := strings.Cut(cursor, ".")
+	i, err := strconv.Atoi(number)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.sets {
+		if s.id == id && err == nil && i > 0 && i < len(s.bodies) {
+			return s.page(i), true
+		}
+	}
+	return changes.Answer{}, false
+}
+
+// split encodes w as pages of about [changes.MaxPage]. All have w's epoch and
+// generations.
+func split(w *snapshot.Snapshot) [][]byte {
+	head := snapshot.Snapshot{Format: w.Format, Epoch: w.Epoch, Generation: w.Generation, Since: w.Since}
+	page := head
+	page.Policy, page.Removed = w.Policy, w.Removed
+	var bodies [][]byte
+	size := 0
+	add := func(n int, put func()) {
+		if size > 0 && size+n > changes.MaxPage {
+			bodies = append(bodies, snapshot.Encode(&page))
+			page, size = head, 0
+		}
+		put()
+		size += n
+	}
+	for i := range w.Credentials {
+		add(len(snapshot.EncodeCredential(&w.Credentials[i])), func() { page.Credentials = append(page.Credentials, w.Credentials[i]) })
+	}
+	for i := range w.Targets {
+		add(len(snapshot.EncodeTarget(&w.Targets[i])), func() { page.Targets = append(page.Targets, w.Targets[i]) })
+	}
+	for i := range w.Consumers {
+		add(len(snapshot.EncodeConsumer(&w.Consumers[i])), func() { page.Consumers = append(page.Consumers, w.Consumers[i]) })
+	}
+	return append(bodies, snapshot.Encode(&page))
+}

@@ -1,0 +1,47 @@
+package channel
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"keyward/manager/store"
+)
+
+// seenEvery is how often a gateway that confirms nothing new is noted as alive.
+const seenEvery = 10 * time.Second
+
+// seen notes what gateways confirm, and writes only what is new.
+type seen struct {
+	store *store.Store
+	now   func() time.Time
+	mu    sync.Mutex
+	last  map[string]confirmation
+}
+
+type confirmation struct {
+	epoch      string
+	generation uint64
+	at         time.Time
+}
+
+func newSeen(s *store.Store, now func() time.Time) *seen {
+	return &seen{store: s, now: now, last: map[string]confirmation{}}
+}
+
+func (s *seen) note(ctx context.Context, gateway, epoch string, generation uint64) error {
+	c := confirmation{epoch, generation, s.now()}
+	s.mu.Lock()
+	was, ok := s.last[gateway]
+	s.mu.Unlock()
+	if ok && was.epoch == epoch && was.generation == generation && c.at.Sub(was.at) < seenEvery {
+		return nil
+	}
+	if err := s.store.SeenGateway(ctx, gateway, epoch, generation); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.last[gateway] = c
+	s.mu.Unlock()
+	return nil
+}
