@@ -16,6 +16,7 @@ const (
 	KindGateway    Kind = "gateway"
 	KindAdminToken Kind = "admin-token"
 	KindStore      Kind = "store"
+	KindWorker     Kind = "worker"
 )
 
 // Meta is what every object has.

@@ -67,9 +67,20 @@ func NeedNode(t testing.TB, packages ...string) (node, dir string) {
 // and returns the binary. The build cache makes a second build cheap.
 func GoBuild(t testing.TB, pkg string) string {
 	t.Helper()
+	return goBuild(t, pkg)
+}
+
+// GoBuildStatic is GoBuild for a binary that runs in an empty image.
+func GoBuildStatic(t testing.TB, pkg string) string {
+	t.Helper()
+	return goBuild(t, pkg, "CGO_ENABLED=0")
+}
+
+func goBuild(t testing.TB, pkg string, env ...string) string {
+	t.Helper()
 	bin := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, pkg)
-	cmd.Dir = Root(t)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", bin, pkg)
+	cmd.Dir, cmd.Env = Root(t), append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", pkg, err, strings.TrimSpace(string(out)))
 	}
