@@ -1,0 +1,214 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"keyward/manager"
+)
+
+// Launch implements [manager.Launcher].
+func (d *Docker) Launch(ctx context.Context, l manager.Launch) (manager.Instance, error) {
+	if l.Run == "" || !manager.ValidID(l.Worker) {
+		return manager.Instance{}, fmt.Errorf("docker: launch of %q: %w", l.Worker, manager.ErrInvalid)
+	}
+	if c, err := d.client.ContainerInspect(ctx, d.name(l.Worker)); err == nil && c.Config.Labels[labelRun] == l.Run && c.State.Running {
+		return d.Instance(ctx, l.Worker)
+	}
+	if err := d.pull(ctx, l.Spec.Image); err != nil {
+		return manager.Instance{}, err
+	}
+	if err := d.removeContainers(ctx, roleWorker, l.Worker); err != nil {
+		return manager.Instance{}, err
+	}
+	if err := d.ensureNetwork(ctx, l.Worker); err != nil {
+		return manager.Instance{}, err
+	}
+	if err := d.writeFiles(ctx, l); err != nil {
+		return manager.Instance{}, err
+	}
+	config, host, net := d.containerOf(l)
+	c, err := d.client.ContainerCreate(ctx, config, host, net, nil, d.name(l.Worker))
+	if err != nil {
+		return manager.Instance{}, fmt.Errorf("docker: create %q: %w", l.Worker, err)
+	}
+	if err := d.client.ContainerStart(ctx, c.ID, container.StartOptions{}); err != nil {
+		return manager.Instance{}, fmt.Errorf("docker: start %q: %w", l.Worker, err)
+	}
+	return d.Instance(ctx, l.Worker)
+}
+
+// Replace implements [manager.Launcher].
+func (d *Docker) Replace(ctx context.Context, l manager.Launch) error {
+	if _, err := d.inspect(ctx, l.Worker); err != nil {
+		return err
+	}
+	return d.writeFiles(ctx, l)
+}
+
+// inspect returns a Worker's container, if it is ours.
+func (d *Docker) inspect(ctx context.Context, worker string) (container.InspectResponse, error) {
+	c, err := d.client.ContainerInspect(ctx, d.name(worker))
+	if errdefs.IsNotFound(err) || err == nil && (c.Config.Labels[labelManager] != d.opt.Name || c.Config.Labels[labelWorker] != worker) {
+		return c, notFound(worker)
+	}
+	return c, err
+}
+
+// Instance implements [manager.Launcher].
+func (d *Docker) Instance(ctx context.Context, worker string) (manager.Instance, error) {
+	c, err := d.inspect(ctx, worker)
+	if err != nil {
+		return manager.Instance{}, err
+	}
+	i := manager.Instance{Worker: worker, Run: c.Config.Labels[labelRun]}
+	i.Started, _ = time.Parse(time.RFC3339Nano, c.State.StartedAt) // zero until started
+	switch s := c.State; {
+	case s.Restarting, s.Status == container.StateCreated, s.Running && s.Health != nil && s.Health.Status == container.Starting:
+		i.Phase = manager.PhaseStarting
+	case s.Running:
+		i.Phase = manager.PhaseRunning
+	case s.OOMKilled:
+		i.Phase, i.Detail = manager.PhaseFailed, "out of memory"
+	case s.ExitCode == 0 || s.ExitCode == 143 || s.ExitCode == 137 && s.Error == "":
+		i.Phase, i.Detail = manager.PhaseStopped, "exit status "+strconv.Itoa(s.ExitCode)
+	default:
+		i.Phase, i.Detail = manager.PhaseFailed, "exit status "+strconv.Itoa(s.ExitCode)
+	}
+	return i, nil
+}
+
+// Instances implements [manager.Launcher]. A Worker of which only a network or a
+// volume is left is there without a run.
+func (d *Docker) Instances(ctx context.Context) ([]manager.Instance, error) {
+	found := map[string]bool{}
+	containers, err := d.client.ContainerList(ctx, container.ListOptions{All: true, Filters: d.ours("", "")})
+	if err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
+	}
+	for _, c := range containers {
+		found[c.Labels[labelWorker]] = true
+	}
+	networks, err := d.client.NetworkList(ctx, network.ListOptions{Filters: d.ours(roleWorker, "")})
+	if err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
+	}
+	for _, n := range networks {
+		found[n.Labels[labelWorker]] = true
+	}
+	volumes, err := d.client.VolumeList(ctx, volume.ListOptions{Filters: d.ours(roleWorker, "")})
+	if err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
+	}
+	for _, v := range volumes.Volumes {
+		found[v.Labels[labelWorker]] = true
+	}
+	delete(found, "") // the forwarder is of no Worker
+	var list []manager.Instance
+	for _, worker := range slices.Sorted(maps.Keys(found)) {
+		i, err := d.Instance(ctx, worker)
+		if isNotFound(err) {
+			i, err = manager.Instance{Worker: worker, Phase: manager.PhaseStopped}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, i)
+	}
+	return list, nil
+}
+
+// Stop implements [manager.Launcher].
+func (d *Docker) Stop(ctx context.Context, worker string) error {
+	c, err := d.inspect(ctx, worker)
+	if err != nil {
+		return err
+	}
+	return d.client.ContainerStop(ctx, c.ID, container.StopOptions{})
+}
+
+// Start implements [manager.Launcher].
+func (d *Docker) Start(ctx context.Context, worker string) error {
+	c, err := d.inspect(ctx, worker)
+	if err != nil {
+		return err
+	}
+	if err := d.ensureNetwork(ctx, worker); err != nil {
+		return err
+	}
+	return d.client.ContainerStart(ctx, c.ID, container.StartOptions{})
+}
+
+// Remove implements [manager.Launcher].
+func (d *Docker) Remove(ctx context.Context, worker string) error {
+	if !manager.ValidID(worker) { // an empty one would select those of all Workers
+		return fmt.Errorf("docker: remove %q: %w", worker, manager.ErrInvalid)
+	}
+	if err := d.removeContainers(ctx, "", worker); err != nil {
+		return fmt.Errorf("docker: remove %q: %w", worker, err)
+	}
+	if err := d.removeNetwork(ctx, worker); err != nil {
+		return fmt.Errorf("docker: remove %q: %w", worker, err)
+	}
+	if err := d.removeVolumes(ctx, worker); err != nil {
+		return fmt.Errorf("docker: remove %q: %w", worker, err)
+	}
+	return nil
+}
+
+// removeContainers ends a Worker's containers of a role, or of all, and takes
+// them away.
+func (d *Docker) removeContainers(ctx context.Context, role, worker string) error {
+	list, err := d.client.ContainerList(ctx, container.ListOptions{All: true, Filters: d.ours(role, worker)})
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if err := gone(d.client.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Logs implements [manager.Launcher].
+func (d *Docker) Logs(ctx context.Context, worker string, lines int) ([]byte, error) {
+	c, err := d.inspect(ctx, worker)
+	if err != nil {
+		return nil, err
+	}
+	lines = min(max(lines, 1), manager.MaxLogLines)
+	r, err := d.client.ContainerLogs(ctx, c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lines)})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var out tail
+	if _, err := stdcopy.StdCopy(&out, &out, io.LimitReader(r, 16*manager.MaxLogBytes)); err != nil && !isCut(err) {
+		return nil, err
+	}
+	return out.b.Bytes(), nil
+}
+
+// A tail keeps the last [manager.MaxLogBytes] that are written to it.
+type tail struct{ b bytes.Buffer }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.b.Write(p)
+	if over := t.b.Len() - manager.MaxLogBytes; over > 0 {
+		t.b.Next(over)
+	}
+	return len(p), nil
+}
