@@ -50,16 +50,21 @@ func New(s *store.Store, opt Options) *Channel {
 func (c *Channel) Handle(pattern string, handle func(w http.ResponseWriter, r *http.Request, gateway string)) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		gateway, err := c.authenticate(r)
-		switch {
-		case errors.Is(err, manager.ErrForbidden):
-			w.Header().Set("WWW-Authenticate", `Bearer realm="keyward gateways"`)
-			refuse(w, http.StatusUnauthorized, "send a valid gateway token as Authorization: Bearer")
-		case err != nil:
-			c.fail(r.Context(), w, err)
-		default:
-			handle(w, r, gateway)
+		if err != nil {
+			c.refuseToken(w, r, err)
+			return
 		}
+		handle(w, r, gateway)
 	})
+}
+
+func (c *Channel) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, manager.ErrForbidden) {
+		c.fail(r.Context(), w, err)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="keyward gateways"`)
+	refuse(w, http.StatusUnauthorized, "send a valid gateway token as Authorization: Bearer")
 }
 
 // ServeHTTP serves gateways.
@@ -96,6 +101,9 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 		c.next(w, r, q)
 		return
 	}
+	// A server's limit on reading requests would end a wait that is longer.
+	// Where there is none to lift, this fails and nothing is lost.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	wait := time.NewTimer(time.Duration(q.Wait) * time.Second)
 	defer wait.Stop()
 	for {
@@ -106,6 +114,11 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 			return
 		}
 		if set != nil {
+			// What changed may be this gateway's token.
+			if _, err := c.authenticate(r); err != nil {
+				c.refuseToken(w, r, err)
+				return
+			}
 			c.answer(w, r, q, set.page(0))
 			return
 		}

@@ -44,7 +44,9 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{T: t, store: s, key: public, stop: make(chan struct{})}
-	srv := httptest.NewServer(channel.New(s, channel.Options{Key: private, Stop: w.stop}))
+	srv := httptest.NewUnstartedServer(channel.New(s, channel.Options{Key: private, Stop: w.stop}))
+	srv.Config.ReadTimeout = 100 * time.Millisecond // shorter than any wait
+	srv.Start()
 	t.Cleanup(srv.Close)
 	w.url = srv.URL
 	w.mutate(func(ctx context.Context, tx *store.Tx) error {
@@ -223,5 +225,42 @@ func TestStoppingEndsWhatWaits(t *testing.T) {
 	a, res := w.ask(changes.Request{Epoch: all.Epoch, Since: all.Generation, Wait: 30})
 	if a.Status != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
 		t.Errorf("answer = %d", a.Status)
+	}
+}
+
+func TestAWaitOutlivesTheServersReadTimeout(t *testing.T) {
+	w := newWorld(t)
+	have := w.whole()
+	a, res := w.ask(changes.Request{Epoch: have.Epoch, Since: have.Generation, Wait: 1})
+	if res.StatusCode != http.StatusNoContent || !a.Consistent {
+		t.Errorf("answer = %d %q, want a signed 204", res.StatusCode, a.Body)
+	}
+}
+
+func TestAnOpenRequestEndsWithItsToken(t *testing.T) {
+	for name, end := range map[string]func(context.Context, *store.Tx) error{
+		"rotated": func(ctx context.Context, tx *store.Tx) error { _, err := tx.RotateGateway(ctx, "edge", 0); return err },
+		"deleted": func(ctx context.Context, tx *store.Tx) error { return tx.DeleteGateway(ctx, "edge", 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			have := w.whole()
+			status := make(chan int, 1)
+			go func() {
+				_, res := w.ask(changes.Request{Epoch: have.Epoch, Since: have.Generation, Wait: 50})
+				status <- res.StatusCode
+			}()
+			for confirmed := uint64(0); confirmed != have.Generation; time.Sleep(time.Millisecond) {
+				g, err := w.store.Gateway(t.Context(), "edge")
+				if err != nil {
+					t.Fatal(err)
+				}
+				confirmed = g.Confirmed
+			}
+			w.mutate(end)
+			if got := <-status; got != http.StatusUnauthorized {
+				t.Errorf("the open request was answered with %d, want 401", got)
+			}
+		})
 	}
 }

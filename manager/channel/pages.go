@@ -22,6 +22,7 @@ type set struct {
 	id     string
 	epoch  string
 	since  uint64 // what it was asked for
+	now    string // epoch that it leads to
 	to     uint64 // generation that it leads to
 	bodies [][]byte
 }
@@ -55,7 +56,7 @@ func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since u
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, known := range p.sets {
-		if known.epoch == epoch && known.since == since && known.to >= st.Generation {
+		if known.epoch == epoch && known.since == since && known.now == st.Epoch && known.to >= st.Generation {
 			return known, nil
 		}
 	}
@@ -63,7 +64,7 @@ func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since u
 	if err != nil {
 		return nil, err
 	}
-	made := &set{id: strings.ToLower(rand.Text()), epoch: epoch, since: since, to: w.Generation, bodies: split(&w)}
+	made := &set{id: strings.ToLower(rand.Text()), epoch: epoch, since: since, now: w.Epoch, to: w.Generation, bodies: split(&w)}
 	if len(p.sets) == maxSets {
 		p.sets = append(p.sets[:0:0], p.sets[1:]...)
 	}
