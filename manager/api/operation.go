@@ -67,11 +67,17 @@ func read[I, O any](a *API, op huma.Operation, handle func(context.Context, *I) 
 // A Mutation is what the input of every operation that changes something has.
 type Mutation struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Lets the request be sent again; any text that no other request has"`
+	Wait           string `json:"-" query:"wait" enum:"in_force" doc:"in_force: answer once every connected gateway has the change in force on all its threads; 202 when one has not within 5 s"`
 }
+
+func (m *Mutation) waits() bool { return m.Wait != "" }
 
 func (m *Mutation) idempotencyKey() string { return m.IdempotencyKey }
 
-type keyed interface{ idempotencyKey() string }
+type keyed interface {
+	idempotencyKey() string
+	waits() bool
+}
 
 // A Versioned input is one of an update.
 type Versioned struct {
@@ -106,22 +112,35 @@ func (v Versioned) may() (uint64, error) {
 
 // A changed is the answer to an operation that changed something.
 type changed[T any] struct {
+	Status     int
 	ETag       string `header:"ETag" doc:"Version of the object"`
 	Location   string `header:"Location" doc:"Where a new object is"`
 	Generation uint64 `header:"Keyward-Generation" doc:"Generation in which the change is in force"`
-	Body       T
+	Force
+	Body T
 }
 
 func (c *changed[T]) setGeneration(n uint64) { c.Generation = n }
+func (c *changed[T]) generation() uint64     { return c.Generation }
+func (c *changed[T]) setStatus(n int)        { c.Status = n }
 
 // A gone is the answer to an operation that took an object away.
 type gone struct {
+	Status     int
 	Generation uint64 `header:"Keyward-Generation" doc:"Generation in which it is gone"`
+	Force
 }
 
 func (g *gone) setGeneration(n uint64) { g.Generation = n }
+func (g *gone) generation() uint64     { return g.Generation }
+func (g *gone) setStatus(n int)        { g.Status = n }
 
-type generational interface{ setGeneration(uint64) }
+type generational interface {
+	setGeneration(uint64)
+	generation() uint64
+	setStatus(int)
+	force() *Force
+}
 
 // write registers an operation that changes something. handle runs inside the
 // transaction.
@@ -145,8 +164,22 @@ func writePrepared[I, O any](a *API, op huma.Operation, prepare func(context.Con
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
+		answer, status := any(out).(generational), op.DefaultStatus
+		if status == 0 {
+			status = successOf[O]()
+		}
+		if any(in).(keyed).waits() {
+			if err := a.inForce(ctx, answer.force(), answer.generation()); err != nil {
+				return nil, a.problem(ctx, err)
+			}
+			if answer.force().InForce == "false" {
+				status = http.StatusAccepted
+			}
+		}
+		answer.setStatus(status)
 		return out, nil
 	})
+	documentWait(a.huma.OpenAPI(), op)
 }
 
 func change[I, O any](ctx context.Context, a *API, name string, in *I, handle func(context.Context, *store.Tx, *I) (*O, error)) (*O, error) {

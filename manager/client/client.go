@@ -101,6 +101,10 @@ func (e *Error) Unwrap() error {
 // A Change says what came of a call that changes something.
 type Change struct {
 	Generation uint64 // in which the change is in force
+	InForce    bool   // with Request.Wait: every connected gateway has it in force
+	Gateways   int    // with Request.Wait: that are connected
+	Behind     string // with Request.Wait: ids of connected gateways that have not confirmed it
+	Lost       string // with Request.Wait: ids of gateways that are not connected
 }
 
 // A Request is how a change is asked for. The zero value works for those that
@@ -108,6 +112,7 @@ type Change struct {
 type Request struct {
 	Version uint64 // that the change is based on; 0: whichever there is
 	Key     string // idempotency key; empty: none
+	Wait    bool   // for every connected gateway to have it in force, for some seconds
 }
 
 // call sends body, when there is one, and reads the answer into out, when that
@@ -116,6 +121,9 @@ func (c *Client) call(ctx context.Context, route string, query url.Values, r Req
 	var change Change
 	method, path, _ := strings.Cut(route, " ")
 	u := c.base.JoinPath(path)
+	if r.Wait {
+		query = url.Values{"wait": {"in_force"}}
+	}
 	u.RawQuery = query.Encode()
 	var content io.Reader
 	if body != nil {
@@ -157,6 +165,9 @@ func (c *Client) call(ctx context.Context, route string, query url.Values, r Req
 		return change, problem(res, b)
 	}
 	change.Generation, _ = strconv.ParseUint(res.Header.Get("Keyward-Generation"), 10, 64) // absent: 0
+	change.InForce = res.Header.Get("Keyward-In-Force") == "true"
+	change.Gateways, _ = strconv.Atoi(res.Header.Get("Keyward-Gateways")) // absent: 0
+	change.Behind, change.Lost = res.Header.Get("Keyward-Behind"), res.Header.Get("Keyward-Lost")
 	if out == nil || len(b) == 0 {
 		return change, nil
 	}
