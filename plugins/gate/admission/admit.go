@@ -49,8 +49,8 @@ func (x *stream) identify(list [][2]string) (reason policies.Reason) {
 	if x.consumer, reason = identify(x.state.view, x.token, x.now); reason != policies.ReasonNone {
 		return reason
 	}
-	if leaks(x.req.rawPath) {
-		return policies.TokenMisplaced
+	if reason = urlReason(x.req.rawPath); reason != policies.ReasonNone {
+		return reason
 	}
 	if x.target.Kind == policies.KindMCP {
 		var fault *mcp.Fault
@@ -75,14 +75,21 @@ func (x *stream) route() string {
 	return string(name)
 }
 
-// leaks reports whether a consumer token stands in a URL, where logs and
-// upstreams would see it.
-func leaks(rawPath string) bool {
+// urlReason refuses a URL with a consumer token in it, where logs and upstreams
+// would see it, and one whose escapes can't be read to look for a token.
+func urlReason(rawPath string) policies.Reason {
 	if strings.Contains(rawPath, token.Prefix) {
-		return true
+		return policies.TokenMisplaced
 	}
 	decoded, ok := unescape(rawPath, false)
-	return !ok || strings.Contains(decoded, token.Prefix)
+	switch {
+	case !ok:
+		return policies.PathAmbiguous
+	case strings.Contains(decoded, token.Prefix):
+		return policies.TokenMisplaced
+	default:
+		return policies.ReasonNone
+	}
 }
 
 // readBody reads the whole MCP message and decides it.

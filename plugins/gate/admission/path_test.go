@@ -4,6 +4,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"keyward/plugins/token"
+	"keyward/policies"
 )
 
 func TestLocate(t *testing.T) {
@@ -64,6 +67,21 @@ func TestHostname(t *testing.T) {
 	} {
 		if got := hostname(in); got != want {
 			t.Errorf("hostname(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestURLReason(t *testing.T) {
+	for in, want := range map[string]policies.Reason{
+		"/mcp?q=a%20b":                          policies.ReasonNone,
+		"/mcp?q=%zz":                            policies.PathAmbiguous,
+		"/mcp?q=%":                              policies.PathAmbiguous,
+		"/mcp?q=%zz&key=" + token.Prefix + "x":  policies.TokenMisplaced,
+		"/mcp?key=" + token.Prefix + "x":        policies.TokenMisplaced,
+		"/mcp?key=%6b" + token.Prefix[1:] + "x": policies.TokenMisplaced,
+	} {
+		if got := urlReason(in); got != want {
+			t.Errorf("urlReason(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
