@@ -1,4 +1,4 @@
-// Command keyward is the one binary of Keyward: gateway, policy, plugins and
+// Command keyward is the one binary of Keyward: gateway, Manager, policy, plugins and
 // demo.
 package main
 
@@ -18,7 +18,7 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "keyward:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 
@@ -29,6 +29,6 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newDemo(), newEnvoy(), newGateway(), newManager(), newPlugins(), newPolicy(), newSeal(), newSnapshot(), newToken())
+	root.AddCommand(newConsumer(), newDemo(), newEnvoy(), newGateway(), newManager(), newPlugins(), newPolicy(), newSeal(), newSnapshot(), newToken())
 	return root
 }
