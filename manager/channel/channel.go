@@ -101,9 +101,6 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 		c.next(w, r, q)
 		return
 	}
-	// A server's limit on reading requests would end a wait that is longer.
-	// Where there is none to lift, this fails and nothing is lost.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	wait := time.NewTimer(time.Duration(q.Wait) * time.Second)
 	defer wait.Stop()
 	for {
