@@ -94,8 +94,10 @@ func (w *world) ask(r changes.Request) (changes.Answer, *http.Response) {
 	if err != nil {
 		w.Error(err)
 	}
-	a := changes.Answer{Status: res.StatusCode, Cursor: res.Header.Get(changes.CursorHeader),
-		Consistent: res.Header.Get(changes.ConsistentHeader) == "true", Body: body}
+	a := changes.Answer{
+		Status: res.StatusCode, Cursor: res.Header.Get(changes.CursorHeader),
+		Consistent: res.Header.Get(changes.ConsistentHeader) == "true", Body: body,
+	}
 	if res.StatusCode < 300 {
 		if err := changes.Verify(w.key, r, a, res.Header.Get(changes.SignatureHeader)); err != nil {
 			w.Errorf("%s: %v", r.Target(), err)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -122,7 +123,11 @@ func (c *Client) call(ctx context.Context, route string, query url.Values, r Req
 	method, path, _ := strings.Cut(route, " ")
 	u := c.base.JoinPath(path)
 	if r.Wait {
-		query = url.Values{"wait": {"in_force"}}
+		query = maps.Clone(query)
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("wait", "in_force")
 	}
 	u.RawQuery = query.Encode()
 	var content io.Reader

@@ -20,12 +20,9 @@
 //
 // # One state
 //
-// Pages of a whole snapshot are read one after the other while the Manager goes
-// on changing. Each names the generation at which the first was read. Until an
-// answer is marked consistent a gateway must show none of it: having read the
-// last page it asks again with wait 0 and since the generation of the pages,
-// and takes the answers to that on top. What is marked consistent is, with all
-// before it, a state that existed.
+// All pages of an answer are read in one transaction. Only the last is marked
+// consistent: a gateway must show none of them before it. What is marked
+// consistent is, with the pages before it, a state that existed.
 //
 // # Signature
 //

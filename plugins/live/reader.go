@@ -24,7 +24,6 @@ type Reader struct {
 	index *cache[[]string]  // its one entry has the ID ""
 	sets  *snapshot.Targets // of the index below
 	setOf *[]string
-	setAt point
 	lists *cache[snapshot.Target]
 
 	policies    *cache[snapshot.Policy] // its one entry has the ID ""
