@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyward/manager"
+	"keyward/manager/limit"
 	"keyward/manager/store"
 )
 
@@ -46,7 +47,7 @@ type API struct {
 	log      *slog.Logger
 	now      func() time.Time
 	metrics  *metrics
-	failures *limiter
+	failures *limit.Limiter
 	mux      *http.ServeMux
 	huma     huma.API
 	spec     []byte
@@ -65,7 +66,7 @@ func New(s *store.Store, opt Options) (*API, error) {
 		compiler: opt.Compiler,
 		log:      cmp.Or(opt.Log, slog.Default()),
 		now:      opt.Now,
-		failures: newLimiter(),
+		failures: limit.New(),
 		mux:      http.NewServeMux(),
 	}
 	var err error

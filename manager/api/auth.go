@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"keyward/manager"
+	"keyward/manager/limit"
 )
 
 // A caller is who makes a request.
@@ -47,11 +48,11 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	secret, ok := bearer(r.Header)
-	remote := network(r.RemoteAddr)
+	remote := limit.Network(r.RemoteAddr)
 	// A flood of wrong tokens from one network is turned away without a look-up. A
 	// token that was right before is looked up even then: others must not lock its
 	// holder out.
-	if wait := a.failures.wait(remote, a.now()); wait > 0 && !(ok && a.failures.known(secret)) {
+	if wait := a.failures.Wait(remote, a.now()); wait > 0 && !(ok && a.failures.Known(secret)) {
 		a.metrics.denied.WithLabelValues("rate").Inc()
 		ctx.SetHeader("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		a.refuse(ctx, http.StatusTooManyRequests, "too many requests with wrong tokens")
@@ -63,7 +64,7 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	switch {
 	case errors.Is(err, manager.ErrForbidden):
-		a.failures.fail(remote, secret, a.now())
+		a.failures.Fail(remote, secret, a.now())
 		a.metrics.denied.WithLabelValues("token").Inc()
 		a.log.LogAttrs(r.Context(), slog.LevelWarn, "request without a valid admin token",
 			slog.String("request", requestID(r.Context())), slog.String("remote", remote))
@@ -74,7 +75,7 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 		a.write(ctx, a.problem(r.Context(), err))
 		return
 	}
-	a.failures.succeed(secret)
+	a.failures.Succeed(secret)
 	if o := outcomeOf(r.Context()); o != nil {
 		o.actor = who.ID
 	}

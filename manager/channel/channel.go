@@ -9,13 +9,18 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"keyward/manager"
+	"keyward/manager/limit"
 	"keyward/manager/store"
 	"keyward/plugins/changes"
 )
+
+// lookAgain is how often a request that waits looks at the store unasked.
+const lookAgain = 2 * time.Second
 
 // Options of a channel.
 type Options struct {
@@ -27,11 +32,12 @@ type Options struct {
 
 // A Channel is the handler of the gateways' listener.
 type Channel struct {
-	store *store.Store
-	opt   Options
-	mux   *http.ServeMux
-	pages *pages
-	seen  *seen
+	store    *store.Store
+	opt      Options
+	mux      *http.ServeMux
+	pages    *pages
+	seen     *seen
+	failures *limit.Limiter
 }
 
 // New returns the channel of a store.
@@ -40,7 +46,7 @@ func New(s *store.Store, opt Options) *Channel {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	c := &Channel{store: s, opt: opt, mux: http.NewServeMux(), pages: newPages(), seen: newSeen(s, opt.Now)}
+	c := &Channel{store: s, opt: opt, mux: http.NewServeMux(), pages: newPages(), seen: newSeen(s, opt.Now), failures: limit.New()}
 	c.Handle("GET "+changes.Path, c.changes)
 	return c
 }
@@ -49,11 +55,20 @@ func New(s *store.Store, opt Options) *Channel {
 // of the one that asks.
 func (c *Channel) Handle(pattern string, handle func(w http.ResponseWriter, r *http.Request, gateway string)) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		// As at the API: a flood of wrong tokens costs no look-ups, and locks nobody
+		// out whose token was right before.
+		secret := bearer(r)
+		if wait := c.failures.Wait(limit.Network(r.RemoteAddr), c.opt.Now()); wait > 0 && !c.failures.Known(secret) {
+			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+			refuse(w, http.StatusTooManyRequests, "too many requests with wrong tokens")
+			return
+		}
 		gateway, err := c.authenticate(r)
 		if err != nil {
 			c.refuseToken(w, r, err)
 			return
 		}
+		c.failures.Succeed(secret)
 		handle(w, r, gateway)
 	})
 }
@@ -63,6 +78,7 @@ func (c *Channel) refuseToken(w http.ResponseWriter, r *http.Request, err error)
 		c.fail(r.Context(), w, err)
 		return
 	}
+	c.failures.Fail(limit.Network(r.RemoteAddr), bearer(r), c.opt.Now())
 	w.Header().Set("WWW-Authenticate", `Bearer realm="keyward gateways"`)
 	refuse(w, http.StatusUnauthorized, "send a valid gateway token as Authorization: Bearer")
 }
@@ -74,15 +90,25 @@ func (c *Channel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Channel) authenticate(r *http.Request) (string, error) {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
-		return "", manager.ErrForbidden
-	}
-	scheme, secret, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || !manager.ValidSecret(manager.GatewayPrefix, secret) {
+	secret := bearer(r)
+	if secret == "" {
 		return "", manager.ErrForbidden
 	}
 	return c.store.AuthenticateGateway(r.Context(), secret)
+}
+
+// bearer returns the gateway token of the one Authorization header that there
+// may be; empty: it is none.
+func bearer(r *http.Request) string {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, secret, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || !manager.ValidSecret(manager.GatewayPrefix, secret) {
+		return ""
+	}
+	return secret
 }
 
 // changes answers what changed since what a gateway has, or waits for it.
@@ -103,6 +129,9 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 	}
 	wait := time.NewTimer(time.Duration(q.Wait) * time.Second)
 	defer wait.Stop()
+	// A Manager that lost touch with the others still sees what they changed.
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
 	for {
 		changed := c.store.Changed()
 		set, err := c.pages.since(ctx, c.store, q.Epoch, q.Since)
@@ -121,6 +150,7 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 		}
 		select {
 		case <-changed:
+		case <-again.C:
 		case <-wait.C:
 			c.answer(w, r, q, changes.Answer{Status: http.StatusNoContent, Consistent: true})
 			return

@@ -266,3 +266,19 @@ func TestAnOpenRequestEndsWithItsToken(t *testing.T) {
 		})
 	}
 }
+
+func TestAFloodOfWrongTokensIsTurnedAway(t *testing.T) {
+	w := newWorld(t)
+	w.whole() // the token is known to be right
+	good, status := w.token, 0
+	w.token = good[:len(good)-1] + "x"
+	for range 30 {
+		a, _ := w.ask(changes.Request{})
+		status = a.Status
+	}
+	if status != http.StatusTooManyRequests {
+		t.Errorf("after 30 wrong tokens: %d", status)
+	}
+	w.token = good
+	w.whole()
+}

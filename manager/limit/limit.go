@@ -1,4 +1,6 @@
-package api
+// Package limit slows down who tries tokens. The API and the gateways' channel
+// share it.
+package limit
 
 import (
 	"crypto/sha256"
@@ -16,9 +18,9 @@ const (
 	maxKnown     = 1_000           // tokens that were right
 )
 
-// A limiter counts failures by network, as a bucket that fills with time. It may
+// A Limiter counts failures by network, as a bucket that fills with time. It may
 // be used by several goroutines at once.
-type limiter struct {
+type Limiter struct {
 	mu    sync.Mutex
 	debts map[string]debt
 	goods map[[sha256.Size]byte]struct{}
@@ -29,8 +31,9 @@ type debt struct {
 	at       time.Time // up to when failures were forgiven
 }
 
-func newLimiter() *limiter {
-	return &limiter{debts: map[string]debt{}, goods: map[[sha256.Size]byte]struct{}{}}
+// New returns a limiter that knows of no failure.
+func New() *Limiter {
+	return &Limiter{debts: map[string]debt{}, goods: map[[sha256.Size]byte]struct{}{}}
 }
 
 // forgive takes off the failures that time has made good.
@@ -42,8 +45,8 @@ func (d debt) forgive(now time.Time) debt {
 	return debt{failures: max(0, d.failures-n), at: d.at.Add(time.Duration(n) * failureEvery)}
 }
 
-// wait is how long a network must wait until it may fail again; 0: it may now.
-func (l *limiter) wait(network string, now time.Time) time.Duration {
+// Wait is how long a network must wait until it may fail again; 0: it may now.
+func (l *Limiter) Wait(network string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.debts[network].forgive(now)
@@ -53,8 +56,8 @@ func (l *limiter) wait(network string, now time.Time) time.Duration {
 	return d.at.Add(failureEvery).Sub(now)
 }
 
-// fail counts a failure of a network, and forgets that its token was right.
-func (l *limiter) fail(network, secret string, now time.Time) {
+// Fail counts a failure of a network, and forgets that its token was right.
+func (l *Limiter) Fail(network, secret string, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.goods, sha256.Sum256([]byte(secret)))
@@ -71,7 +74,7 @@ func (l *limiter) fail(network, secret string, now time.Time) {
 }
 
 // clearLocked forgets networks without debt, or all of them if none is.
-func (l *limiter) clearLocked(now time.Time) {
+func (l *Limiter) clearLocked(now time.Time) {
 	for network, d := range l.debts {
 		if d.forgive(now).failures == 0 {
 			delete(l.debts, network)
@@ -82,8 +85,8 @@ func (l *limiter) clearLocked(now time.Time) {
 	}
 }
 
-// succeed remembers that a token was right.
-func (l *limiter) succeed(secret string) {
+// Succeed remembers that a token was right.
+func (l *Limiter) Succeed(secret string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.goods) >= maxKnown {
@@ -92,17 +95,17 @@ func (l *limiter) succeed(secret string) {
 	l.goods[sha256.Sum256([]byte(secret))] = struct{}{}
 }
 
-// known reports whether a token was right when it was last seen.
-func (l *limiter) known(secret string) bool {
+// Known reports whether a token was right when it was last seen.
+func (l *Limiter) Known(secret string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, ok := l.goods[sha256.Sum256([]byte(secret))]
 	return ok
 }
 
-// network is the address of a remote, or for IPv6 its /64, which one host can
+// Network is the address of a remote, or for IPv6 its /64, which one host can
 // have all of.
-func network(remote string) string {
+func Network(remote string) string {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		return remote
