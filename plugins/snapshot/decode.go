@@ -19,23 +19,35 @@ func Decode(b []byte) (*Snapshot, error) {
 	return decode(b, readSnapshot, checkSnapshot)
 }
 
-// DecodeConfig reads the configuration of a plugin, an object with the only
-// member "snapshot", as [Decode] does.
-func DecodeConfig(b []byte) (*Snapshot, error) {
+// DecodeConfig reads the configuration of a plugin, an object with the member
+// "snapshot", as [Decode] does. What other members are for other to read; nil:
+// there is none. Without a snapshot, which other must allow by reading at least
+// one member, the result is nil.
+func DecodeConfig(b []byte, other func(r *strict.Reader, name string) error) (*Snapshot, error) {
 	type config struct{ s *Snapshot }
 	c, err := decode(b, func(r *strict.Reader, c *config) error {
+		others := 0
 		err := r.Object(func(name string) error {
-			if name != "snapshot" {
+			if name == "snapshot" {
+				c.s = &Snapshot{}
+				return readSnapshot(r, c.s)
+			}
+			if other == nil {
 				return r.Unknown()
 			}
-			c.s = &Snapshot{}
-			return readSnapshot(r, c.s)
+			others++
+			return other(r, name)
 		})
-		if err == nil && c.s == nil {
+		if err == nil && c.s == nil && others == 0 {
 			return r.Fail(`"snapshot" is missing`)
 		}
 		return err
-	}, func(c *config) *Error { return under("/snapshot", checkSnapshot(c.s)) })
+	}, func(c *config) *Error {
+		if c.s == nil {
+			return nil
+		}
+		return under("/snapshot", checkSnapshot(c.s))
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ func TestKitIsAValidConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := snapshot.DecodeConfig([]byte(k.config))
+	s, err := snapshot.DecodeConfig([]byte(k.config), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func Refuse() filter.Reply { return refusal.New(refusal.Problem, policies.Intern
 // Configure takes an object with the one member "snapshot"; see package
 // snapshot. All of it is checked before any of it is in force.
 func (g *Gate) Configure(config []byte) error {
-	snap, err := snapshot.DecodeConfig(config)
+	snap, err := snapshot.DecodeConfig(config, nil)
 	if err != nil {
 		return err
 	}

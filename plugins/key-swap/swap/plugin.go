@@ -41,7 +41,7 @@ type plugin struct {
 // Configure takes an object with the only member "snapshot". Credentials that
 // it leaves unchanged stay open.
 func (p *plugin) Configure(config []byte) error {
-	s, err := snapshot.DecodeConfig(config)
+	s, err := snapshot.DecodeConfig(config, nil)
 	if err != nil {
 		return err
 	}
