@@ -3,11 +3,15 @@ package channel
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
+	"keyward/manager"
 	"keyward/manager/store"
 	"keyward/plugins/changes"
 	"keyward/plugins/snapshot"
@@ -17,14 +21,34 @@ import (
 // share one, and the pages of a whole snapshot are asked for one by one.
 const maxSets = 8
 
+// readTimeout bounds the reading of one answer.
+const readTimeout = 30 * time.Second
+
+var errUnread = errors.New("channel: a page of an answer that was not read")
+
 // A set is one answer, read in one transaction, in pages.
 type set struct {
-	id     string
-	epoch  string
-	since  uint64 // what it was asked for
-	now    string // epoch that it leads to
-	to     uint64 // generation that it leads to
+	id    string
+	epoch string
+	since uint64 // what it was asked for
+	now   string // epoch that it leads to
+	to    uint64 // generation that it leads to, at least
+
+	read   sync.Once // by the first who asks; the others wait for it
 	bodies [][]byte
+	err    error
+}
+
+// fill reads the set. Whoever asked first may go: others still wait.
+func (s *set) fill(ctx context.Context, from *store.Store) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+	defer cancel()
+	w, err := from.Changes(ctx, s.epoch, s.since)
+	if err != nil {
+		s.err = err
+		return
+	}
+	s.bodies = split(&w)
 }
 
 // page returns page i; the last one makes the state whole.
@@ -52,24 +76,38 @@ func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since u
 	if err != nil || st.Epoch == epoch && st.Generation == since {
 		return nil, err
 	}
-	// One reads, the others wait for what it read.
+	known := p.find(epoch, since, st)
+	known.read.Do(func() { known.fill(ctx, s) })
+	if known.err != nil {
+		p.drop(known)
+		return nil, known.err
+	}
+	return known, nil
+}
+
+// find returns the set that leads from a generation of an epoch to a state, or a
+// new one. Only the list is locked: a whole snapshot that is being read must not
+// hold up the delta of a revocation.
+func (p *pages) find(epoch string, since uint64, st manager.Status) *set {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, known := range p.sets {
 		if known.epoch == epoch && known.since == since && known.now == st.Epoch && known.to >= st.Generation {
-			return known, nil
+			return known
 		}
 	}
-	w, err := s.Changes(ctx, epoch, since)
-	if err != nil {
-		return nil, err
-	}
-	made := &set{id: strings.ToLower(rand.Text()), epoch: epoch, since: since, now: w.Epoch, to: w.Generation, bodies: split(&w)}
+	made := &set{id: strings.ToLower(rand.Text()), epoch: epoch, since: since, now: st.Epoch, to: st.Generation}
 	if len(p.sets) == maxSets {
 		p.sets = append(p.sets[:0:0], p.sets[1:]...)
 	}
 	p.sets = append(p.sets, made)
-	return made, nil
+	return made
+}
+
+func (p *pages) drop(s *set) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sets = slices.DeleteFunc(p.sets, func(known *set) bool { return known == s })
 }
 
 // at returns the page of a cursor.
@@ -79,7 +117,11 @@ func (p *pages) at(cursor string) (changes.Answer, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.sets {
-		if s.id == id && err == nil && i > 0 && i < len(s.bodies) {
+		if s.id != id {
+			continue
+		}
+		s.read.Do(func() { s.err = errUnread }) // a cursor came from a page, so it was read
+		if err == nil && i > 0 && i < len(s.bodies) {
 			return s.page(i), true
 		}
 	}

@@ -3,6 +3,7 @@ package compile
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -141,5 +142,12 @@ func TestCompileRefuses(t *testing.T) {
 				t.Error("an empty list of errors")
 			}
 		})
+	}
+}
+
+func TestAPolicyWithoutDataCanBeTested(t *testing.T) {
+	src := Source{Modules: map[string]string{"a_test.rego": "package a_test\ntest_a if 1 == 1"}}
+	if err := Test(t.Context(), src, TestOptions{}, io.Discard); err != nil {
+		t.Error(err)
 	}
 }

@@ -34,7 +34,11 @@ func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	store := inmem.NewFromObject(maps.Clone(src.Data))
+	data := maps.Clone(src.Data)
+	if data == nil {
+		data = map[string]any{} // the store panics on none
+	}
+	store := inmem.NewFromObject(data)
 	txn, err := store.NewTransaction(ctx, storage.TransactionParams{Write: true})
 	if err != nil {
 		return err
