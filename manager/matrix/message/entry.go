@@ -1,0 +1,58 @@
+package message
+
+import (
+	"time"
+
+	"keyward/policies"
+)
+
+// A Kind says what an entry of the audit log is about.
+type Kind string
+
+// The kinds.
+const (
+	MCP    Kind = "mcp"    // a message to an MCP server
+	LLM    Kind = "llm"    // a request to an LLM provider
+	HTTP   Kind = "http"   // another request through the gateway
+	Auth   Kind = "auth"   // a request that was not authenticated
+	Action Kind = "action" // something that was done in the Manager
+	Gap    Kind = "gap"    // records that a gateway could not keep
+)
+
+// An Entry is what a room shows of one entry of the audit log. All its text
+// is untrusted. The zero value of a field leaves it out.
+type Entry struct {
+	Index uint64 // place in the audit log; entries of a message are in its order
+	ID    string // decision id, or id of the action's request
+	Time  time.Time
+	Kind  Kind
+
+	Consumer  string
+	Target    string
+	Method    string // JSON-RPC or HTTP method
+	Name      string // tool, prompt, resource, model or path
+	Arguments string // JSON, masked before it gets here
+	Verdict   policies.Verdict
+	Reason    policies.Reason
+	Details   []string // the policy's own reasons
+	Rules     []string // deciding rules as file:row
+	Status    int      // HTTP status of the answer
+	Duration  time.Duration
+
+	Actor  string // of an action: who
+	Did    string // of an action: what, such as consumer.suspend
+	Object string // of an action: to what
+	Lost   uint64 // of a gap: how many records
+}
+
+// Options are a room's settings. The zero value digests what may be digested.
+type Options struct {
+	EachLLM  bool // a line for each LLM request, no digest
+	EachAuth bool // a line for each request that was not authenticated
+}
+
+// Digests reports whether entries of kind k are counted rather than shown one
+// by one. MCP messages, actions and gaps never are.
+func (o Options) Digests(k Kind) bool {
+	return k == LLM && !o.EachLLM || k == Auth && !o.EachAuth
+}
