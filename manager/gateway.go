@@ -35,6 +35,7 @@ type Status struct {
 	Epoch      string `json:"epoch" doc:"Life of this sequence of generations"`
 	Generation uint64 `json:"generation" doc:"Counts every change"`
 	Policy     string `json:"policy,omitempty" doc:"Live policy version; absent: none, so everything is denied"`
+	GatewayKey string `json:"gateway_key,omitempty" doc:"Public key by which gateways know this Manager's answers; goes into their configuration"`
 	Consumers  int64  `json:"consumers"`
 	Targets    int64  `json:"targets"`
 	Grants     int64  `json:"grants"`

@@ -38,6 +38,9 @@ type Options struct {
 	Metrics  prometheus.Registerer // nil: a registry of its own
 	Now      func() time.Time      // nil: time.Now
 	Version  string                // of the program; empty: "dev"
+	// GatewayKey is the public key that gateways need, as the status shows it; empty:
+	// there is no channel for gateways.
+	GatewayKey string
 }
 
 // An API is the Manager's API on a store.
@@ -48,9 +51,11 @@ type API struct {
 	now      func() time.Time
 	metrics  *metrics
 	failures *limit.Limiter
-	mux      *http.ServeMux
-	huma     huma.API
-	spec     []byte
+
+	gatewayKey string
+	mux        *http.ServeMux
+	huma       huma.API
+	spec       []byte
 }
 
 // New returns the API on a store.
@@ -67,7 +72,9 @@ func New(s *store.Store, opt Options) (*API, error) {
 		log:      cmp.Or(opt.Log, slog.Default()),
 		now:      opt.Now,
 		failures: limit.New(),
-		mux:      http.NewServeMux(),
+
+		gatewayKey: opt.GatewayKey,
+		mux:        http.NewServeMux(),
 	}
 	var err error
 	if a.metrics, err = newMetrics(opt.Metrics, s); err != nil {

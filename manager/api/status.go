@@ -21,6 +21,7 @@ func (a *API) registerStatus() {
 	read(a, operation("get-status", "GET /v1/status", "State of the Manager as a whole", manager.Auditor),
 		func(ctx context.Context, _ *struct{}) (*statusAnswer, error) {
 			st, err := a.store.Status(ctx)
+			st.GatewayKey = a.gatewayKey
 			return &statusAnswer{st}, err
 		})
 	read(a, operation("list-events", "GET /v1/events", "List audit events, oldest first", manager.Auditor),

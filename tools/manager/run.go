@@ -49,15 +49,16 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: log, Metrics: registry})
-	if err != nil {
-		return err
-	}
 	key, err := signingKey(c.Gateways.SigningKey)
 	if err != nil {
 		return fmt.Errorf("gateways: signing key: %w", err)
 	}
-	log.Info("gateways need this public key", slog.String("key", changes.FormatPublicKey(key.Public().(ed25519.PublicKey))))
+	public := changes.FormatPublicKey(key.Public().(ed25519.PublicKey))
+	log.Info("gateways need this public key", slog.String("key", public))
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public})
+	if err != nil {
+		return err
+	}
 	gateways := channel.New(s, channel.Options{Key: key, Log: log, Stop: ctx.Done()})
 	var stopping atomic.Bool
 	ops := operations(s, registry, &stopping)
