@@ -84,3 +84,13 @@ func ValidSecret(prefix, s string) bool {
 	rest, ok := strings.CutPrefix(s, prefix)
 	return ok && token.Valid(token.Prefix+rest)
 }
+
+// Bearer returns the token under a prefix of the Authorization headers of a
+// request, of which there must be one; false: there is no such token.
+func Bearer(prefix string, authorization []string) (string, bool) {
+	if len(authorization) != 1 {
+		return "", false
+	}
+	scheme, secret, _ := strings.Cut(authorization[0], " ")
+	return secret, strings.EqualFold(scheme, "Bearer") && ValidSecret(prefix, secret)
+}

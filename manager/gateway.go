@@ -13,6 +13,12 @@ type Gateway struct {
 	Connection string    `json:"connection" enum:"never,connected,lost" doc:"lost: not seen for longer than a poll may take"`
 }
 
+// Lags reports whether g, which is connected, has not confirmed a generation of a
+// Manager in state st. What it says of a generation to come confirms nothing.
+func (g Gateway) Lags(st Status, generation uint64) bool {
+	return g.Connection == "connected" && (g.Epoch != st.Epoch || g.Confirmed < generation || g.Confirmed > st.Generation)
+}
+
 // GatewayLost is how long a gateway may be silent before it counts as lost: one
 // long poll and its back-off.
 const GatewayLost = 90 * time.Second

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -47,7 +46,7 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 		a.refuse(ctx, http.StatusForbidden, "no role may do this")
 		return
 	}
-	secret, ok := bearer(r.Header)
+	secret, ok := manager.Bearer(manager.AdminPrefix, r.Header.Values("Authorization"))
 	remote := limit.Network(r.RemoteAddr)
 	// A flood of wrong tokens from one network is turned away without a look-up. A
 	// token that was right before is looked up even then: others must not lock its
@@ -104,16 +103,6 @@ func plainQuery(query string) error {
 		}
 	}
 	return nil
-}
-
-// bearer returns the token of the one Authorization header that there may be.
-func bearer(h http.Header) (string, bool) {
-	values := h.Values("Authorization")
-	if len(values) != 1 {
-		return "", false
-	}
-	scheme, secret, _ := strings.Cut(values[0], " ")
-	return secret, strings.EqualFold(scheme, "Bearer") && manager.ValidSecret(manager.AdminPrefix, secret)
 }
 
 func (a *API) refuse(ctx huma.Context, status int, detail string) {

@@ -86,7 +86,7 @@ func (a *API) confirmations(ctx context.Context, f *Force, generation uint64) (b
 				lost = append(lost, g.ID)
 			case g.Connection == "connected":
 				connected++
-				if g.Epoch != st.Epoch || g.Confirmed < generation || g.Confirmed > st.Generation {
+				if g.Lags(st, generation) {
 					behind = append(behind, g.ID)
 				}
 			}

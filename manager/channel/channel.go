@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"keyward/manager"
@@ -57,8 +56,8 @@ func (c *Channel) Handle(pattern string, handle func(w http.ResponseWriter, r *h
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		// As at the API: a flood of wrong tokens costs no look-ups, and locks nobody
 		// out whose token was right before.
-		secret := bearer(r)
-		if wait := c.failures.Wait(limit.Network(r.RemoteAddr), c.opt.Now()); wait > 0 && !c.failures.Known(secret) {
+		secret, ok := bearer(r)
+		if wait := c.failures.Wait(limit.Network(r.RemoteAddr), c.opt.Now()); wait > 0 && !(ok && c.failures.Known(secret)) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 			refuse(w, http.StatusTooManyRequests, "too many requests with wrong tokens")
 			return
@@ -78,7 +77,8 @@ func (c *Channel) refuseToken(w http.ResponseWriter, r *http.Request, err error)
 		c.fail(r.Context(), w, err)
 		return
 	}
-	c.failures.Fail(limit.Network(r.RemoteAddr), bearer(r), c.opt.Now())
+	secret, _ := bearer(r)
+	c.failures.Fail(limit.Network(r.RemoteAddr), secret, c.opt.Now())
 	w.Header().Set("WWW-Authenticate", `Bearer realm="keyward gateways"`)
 	refuse(w, http.StatusUnauthorized, "send a valid gateway token as Authorization: Bearer")
 }
@@ -90,25 +90,15 @@ func (c *Channel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Channel) authenticate(r *http.Request) (string, error) {
-	secret := bearer(r)
-	if secret == "" {
+	secret, ok := bearer(r)
+	if !ok {
 		return "", manager.ErrForbidden
 	}
 	return c.store.AuthenticateGateway(r.Context(), secret)
 }
 
-// bearer returns the gateway token of the one Authorization header that there
-// may be; empty: it is none.
-func bearer(r *http.Request) string {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
-		return ""
-	}
-	scheme, secret, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || !manager.ValidSecret(manager.GatewayPrefix, secret) {
-		return ""
-	}
-	return secret
+func bearer(r *http.Request) (string, bool) {
+	return manager.Bearer(manager.GatewayPrefix, r.Header.Values("Authorization"))
 }
 
 // changes answers what changed since what a gateway has, or waits for it.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"keyward/manager"
 	"keyward/manager/client"
 )
 
@@ -56,13 +55,9 @@ func (s *session) late(ctx context.Context, generation uint64) ([]string, error)
 	}
 	var ids []string
 	for _, g := range all {
-		if lags(g, status.Epoch, generation) {
+		if g.Lags(status, generation) {
 			ids = append(ids, g.ID)
 		}
 	}
 	return ids, nil
-}
-
-func lags(g manager.Gateway, epoch string, generation uint64) bool {
-	return g.Connection == "connected" && (g.Epoch != epoch || g.Confirmed < generation)
 }

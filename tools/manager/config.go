@@ -22,7 +22,7 @@ const maxConfig = 1 << 20
 // A Config is what the configuration file holds.
 type Config struct {
 	Store      StoreConfig      `yaml:"store"`
-	API        APIConfig        `yaml:"api"`
+	API        ListenConfig     `yaml:"api"` // Listen empty: 127.0.0.1:8700
 	Operations OperationsConfig `yaml:"operations"`
 	Gateways   GatewaysConfig   `yaml:"gateways"`
 }
@@ -33,27 +33,32 @@ type StoreConfig struct {
 	DSNFile string `yaml:"dsnFile"` // file with the DSN, for one with a password
 }
 
-// An APIConfig says how the API is reached.
-type APIConfig struct {
-	Listen string `yaml:"listen"` // empty: 127.0.0.1:8700
-	Cert   string `yaml:"cert"`   // PEM file; needed unless Listen is on the loopback
+// A ListenConfig says how a listener that takes tokens is reached.
+type ListenConfig struct {
+	Listen string `yaml:"listen"`
+	Cert   string `yaml:"cert"` // PEM file; needed unless Listen is on the loopback
 	Key    string `yaml:"key"`
 	// Insecure serves without TLS on any address: for a Manager behind a proxy that
 	// has TLS.
 	Insecure bool `yaml:"insecure"`
 }
 
+func (c *ListenConfig) check(name string) error {
+	switch {
+	case (c.Cert == "") != (c.Key == ""):
+		return fmt.Errorf("%s: set both of cert and key, or none", name)
+	case c.Cert == "" && !c.Insecure && !loopback(c.Listen):
+		return fmt.Errorf("%s: %s is not on the loopback: set cert and key, or insecure if a proxy has TLS", name, c.Listen)
+	}
+	return nil
+}
+
 // A GatewaysConfig says how gateways reach the Manager.
 type GatewaysConfig struct {
-	Listen string `yaml:"listen"` // empty: 127.0.0.1:8702
-	Cert   string `yaml:"cert"`   // PEM file; needed unless Listen is on the loopback
-	Key    string `yaml:"key"`
-	// Insecure serves without TLS on any address. Gateways know the Manager's
-	// answers by its signature, but their tokens are then in clear on the way.
-	Insecure bool `yaml:"insecure"`
+	ListenConfig `yaml:",inline"` // Listen empty: 127.0.0.1:8702
 	// SigningKey is the PEM file (PKCS #8, Ed25519) of the key that signs answers to
-	// gateways; empty: gateways.pem beside the store or the configuration. It is
-	// made where it is missing. Managers of one store need the same.
+	// gateways; empty: gateways.pem beside the configuration. It is made where it is
+	// missing. Managers of one store need the same.
 	SigningKey string `yaml:"signingKey"`
 }
 
@@ -91,17 +96,11 @@ func (c *Config) complete(dir string) error {
 			*p = filepath.Join(dir, *p)
 		}
 	}
-	switch {
-	case (c.Store.DSN == "") == (c.Store.DSNFile == ""):
+	if (c.Store.DSN == "") == (c.Store.DSNFile == "") {
 		return errors.New("store: set one of dsn and dsnFile")
-	case (c.API.Cert == "") != (c.API.Key == ""):
-		return errors.New("api: set both of cert and key, or none")
-	case (c.Gateways.Cert == "") != (c.Gateways.Key == ""):
-		return errors.New("gateways: set both of cert and key, or none")
-	case c.Gateways.Cert == "" && !c.Gateways.Insecure && !loopback(c.Gateways.Listen):
-		return fmt.Errorf("gateways: %s is not on the loopback: set cert and key, or insecure if a proxy has TLS", c.Gateways.Listen)
-	case c.API.Cert == "" && !c.API.Insecure && !loopback(c.API.Listen):
-		return fmt.Errorf("api: %s is not on the loopback: set cert and key, or insecure if a proxy has TLS", c.API.Listen)
+	}
+	if err := cmp.Or(c.API.check("api"), c.Gateways.check("gateways")); err != nil {
+		return err
 	}
 	if c.Store.DSNFile != "" {
 		b, err := readFile(c.Store.DSNFile)
