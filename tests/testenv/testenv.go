@@ -76,6 +76,12 @@ func Root(t testing.TB) string {
 // finished.
 func cached(t testing.TB, kind string, what []string, install func(ctx context.Context, dir string) error) string {
 	t.Helper()
+	return cachedWithin(t, installTimeout, kind, strings.Join(what, " "), what, install)
+}
+
+// cachedWithin is cached for what may take longer, or has another name in logs.
+func cachedWithin(t testing.TB, limit time.Duration, kind, name string, what []string, install func(ctx context.Context, dir string) error) string {
+	t.Helper()
 	base, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatalf("no cache folder: %v", err)
@@ -91,9 +97,9 @@ func cached(t testing.TB, kind string, what []string, install func(ctx context.C
 	if _, err := os.Stat(done); err == nil {
 		return dir
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), installTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	t.Logf("installing %s into %s", strings.Join(what, " "), dir)
+	t.Logf("installing %s into %s", name, dir)
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +107,8 @@ func cached(t testing.TB, kind string, what []string, install func(ctx context.C
 		t.Fatal(err)
 	}
 	if err := install(ctx, dir); err != nil {
-		t.Logf("installing %s: %v", strings.Join(what, " "), err)
-		missing(t, strings.Join(what, " "))
+		t.Logf("installing %s: %v", name, err)
+		missing(t, name)
 	}
 	if err := os.WriteFile(done, nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -127,9 +133,14 @@ func lock(t testing.TB, path string) (unlock func()) {
 func run(ctx context.Context, dir, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
+	return output(cmd)
+}
+
+// output runs cmd; the error holds the end of what it said.
+func output(cmd *exec.Cmd) error {
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s", filepath.Base(program), err, out[max(0, len(out)-2000):])
+		return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, out[max(0, len(out)-2000):])
 	}
 	return nil
 }
