@@ -1,5 +1,7 @@
 package policies
 
+import "errors"
+
 // A Verdict is the outcome of a decision. The zero value denies.
 type Verdict uint8
 
@@ -19,6 +21,20 @@ func (v Verdict) String() string {
 	default:
 		return "deny"
 	}
+}
+
+// MarshalText returns allow, deny or ask.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText takes allow, deny or ask.
+func (v *Verdict) UnmarshalText(b []byte) error {
+	for _, known := range []Verdict{Deny, Ask, Allow} {
+		if string(b) == known.String() {
+			*v = known
+			return nil
+		}
+	}
+	return errors.New("not a verdict")
 }
 
 // A Decision is what became of one request. The zero value denies.

@@ -110,7 +110,7 @@ func (s *Store) Bootstrap(ctx context.Context) (manager.Issued[manager.AdminToke
 	var issued manager.Issued[manager.AdminToken]
 	_, err := s.Mutate(ctx, Mutation{By: manager.Self}, func(t *Tx) error {
 		var n int
-		err := t.q.QueryRowContext(ctx, `SELECT COUNT(*) FROM events WHERE kind = $1`, string(manager.KindAdminToken)).Scan(&n)
+		err := t.q.QueryRowContext(ctx, `SELECT COUNT(*) FROM log WHERE noun = $1`, string(manager.KindAdminToken)).Scan(&n)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"keyward/manager"
 )
@@ -14,44 +15,38 @@ type EventFilter struct {
 	Actor  string       // id; empty: by everybody
 }
 
-// Events returns a page of audit events, oldest first. The page's After is
-// GENERATION.PART of the last event seen.
+// Events returns a page of the actions in the log, oldest first. The page's
+// After is the position of the last event seen.
 func (r reader) Events(ctx context.Context, f EventFilter, p manager.Page) (manager.List[manager.Event], error) {
 	l := manager.List[manager.Event]{Items: []manager.Event{}}
-	var gen, part int64
+	from := uint64(0)
 	if p.After != "" {
-		if n, err := fmt.Sscanf(p.After, "%d.%d", &gen, &part); n != 2 || err != nil || gen < 0 || part < 0 {
+		n, err := strconv.ParseUint(p.After, 10, 62)
+		if err != nil {
 			return l, &manager.FieldError{Field: "after", Why: "is not from an earlier page"}
 		}
-	} else {
-		part = -1
+		from = n + 1
 	}
 	limit := p.Limit
 	if limit <= 0 {
 		limit = manager.DefaultPage
 	}
 	limit = min(limit, manager.MaxPage)
-	rows, err := r.q.QueryContext(ctx, `SELECT generation, part, time, actor, actor_name, role, action, kind, object, before, after, request
-		FROM events WHERE (generation > $1 OR generation = $1 AND part > $2)
-		AND ($3 = '' OR kind = $3) AND ($4 = '' OR object = $4) AND ($5 = '' OR actor = $5)
-		ORDER BY generation, part LIMIT $6`, gen, part, string(f.Kind), f.Object, f.Actor, limit+1)
+	entries, err := r.logEntries(ctx, `noun <> '' AND position >= $1
+		AND ($2 = '' OR noun = $2) AND ($3 = '' OR object = $3) AND ($4 = '' OR actor = $4)
+		ORDER BY position LIMIT $5`, from, string(f.Kind), f.Object, f.Actor, limit+1)
 	if err != nil {
 		return l, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var e manager.Event
-		err := rows.Scan(&e.Generation, &e.Part, milli{&e.Time}, &e.Actor.ID, &e.Actor.Name, &e.Actor.Role,
-			&e.Action, &e.Kind, &e.Object, &e.Before, &e.After, &e.Request)
-		if err != nil {
-			return l, err
+	if len(entries) > limit {
+		entries = entries[:limit]
+		l.After = strconv.FormatUint(entries[limit-1].Position, 10)
+	}
+	for _, e := range entries {
+		if e.Event == nil {
+			return l, fmt.Errorf("store: entry %d of the log is %s", e.Position, e.Kind)
 		}
-		l.Items = append(l.Items, e)
+		l.Items = append(l.Items, *e.Event)
 	}
-	if len(l.Items) > limit {
-		l.Items = l.Items[:limit]
-		last := l.Items[limit-1]
-		l.After = fmt.Sprintf("%d.%d", last.Generation, last.Part)
-	}
-	return l, rows.Err()
+	return l, nil
 }

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	notifyChannel = "keyward_changes"
+	notifyChannel = "keyward_changes" // the generation grew, and with it the log
+	notifyLog     = "keyward_log"     // the log alone grew
 	// listenAgain is the pause before a lost connection is made anew. What was
 	// missed meanwhile is caught up with then.
 	listenAgain = time.Second
@@ -39,27 +40,32 @@ func (s *Store) listen(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close() // the pool drops it if it is broken
-	if _, err := conn.ExecContext(ctx, "LISTEN "+notifyChannel); err != nil {
+	if _, err := conn.ExecContext(ctx, "LISTEN "+notifyChannel+"; LISTEN "+notifyLog); err != nil {
 		return err
 	}
 	s.changed.give() // whatever came before is news
+	s.logged.give()
 	return conn.Raw(func(c any) error {
 		raw := c.(*stdlib.Conn).Conn()
 		defer raw.Close(context.WithoutCancel(ctx)) // it listens: nobody else may have it
 		for {
-			if _, err := raw.WaitForNotification(ctx); err != nil {
+			n, err := raw.WaitForNotification(ctx)
+			if err != nil {
 				return err
 			}
-			s.changed.give()
+			if n.Channel == notifyChannel {
+				s.changed.give()
+			}
+			s.logged.give()
 		}
 	})
 }
 
-// notify tells other Managers, once tx is committed, that the generation grew.
-func (s *Store) notify(ctx context.Context, tx *sql.Tx) error {
+// notify tells other Managers, once tx is committed, what grew.
+func (s *Store) notify(ctx context.Context, tx *sql.Tx, channel string) error {
 	if s.dialect.goose != postgres.goose {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "SELECT pg_notify('"+notifyChannel+"', '')")
+	_, err := tx.ExecContext(ctx, "SELECT pg_notify($1, '')", channel)
 	return err
 }

@@ -33,3 +33,8 @@ func (s *Store) Changed() <-chan struct{} { return s.changed.next() }
 // Seen returns a channel that is closed once a gateway confirmed something to
 // this Manager.
 func (s *Store) Seen() <-chan struct{} { return s.seen.next() }
+
+// Logged returns a channel that is closed once the log may have grown. Take it
+// before reading the log. Entries by other Managers are heard of while
+// [Store.Listen] runs.
+func (s *Store) Logged() <-chan struct{} { return s.logged.next() }

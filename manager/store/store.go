@@ -39,6 +39,7 @@ type Store struct {
 	random  io.Reader
 	changed *signal // a mutation was committed
 	seen    *signal // a gateway confirmed something
+	logged  *signal // the log grew
 }
 
 // Open opens the database that dsn names, creating and migrating it as needed.
@@ -71,6 +72,7 @@ func newStore(d dialect, write, read *sql.DB, opt Options) *Store {
 		random:  cmp.Or[io.Reader](opt.Random, rand.Reader),
 		changed: newSignal(),
 		seen:    newSignal(),
+		logged:  newSignal(),
 	}
 }
 

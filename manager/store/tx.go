@@ -70,13 +70,14 @@ func (s *Store) Mutate(ctx context.Context, m Mutation, fn func(*Tx) error) (uin
 	if t.parts == 0 {
 		return t.gen - 1, nil
 	}
-	if err := s.notify(ctx, tx); err != nil {
+	if err := s.notify(ctx, tx, notifyChannel); err != nil {
 		return 0, fmt.Errorf("store: notify: %w", err)
 	}
 	if err := tx.Commit(); err != nil {
 		return 0, fmt.Errorf("store: commit: %w", err)
 	}
 	s.changed.give()
+	s.logged.give()
 	return t.gen, nil
 }
 
@@ -103,13 +104,19 @@ func (t *Tx) record(ctx context.Context, kind manager.Kind, verb, id string, bef
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `INSERT INTO events
-		(generation, part, time, actor, actor_name, role, action, kind, object, before, after, request)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		t.gen, t.parts, t.at.UnixMilli(), t.by.ID, t.by.Name, string(t.by.Role),
-		string(kind)+"."+verb, string(kind), id, b, a, t.request)
+	l, err := beginAppend(ctx, t.tx)
 	if err != nil {
-		return fmt.Errorf("store: audit event: %w", err)
+		return err
+	}
+	err = l.add(manager.Entry{Kind: manager.EntryAction, Time: t.at, Event: &manager.Event{
+		Generation: t.gen, Part: t.parts, Time: t.at, Actor: t.by, Action: string(kind) + "." + verb,
+		Kind: kind, Object: id, Before: b, After: a, Request: t.request,
+	}})
+	if err != nil {
+		return err
+	}
+	if err := l.commit(ctx); err != nil {
+		return err
 	}
 	t.parts++
 	t.dirty = false

@@ -189,6 +189,19 @@ func (r *Reader) Any(dst *any, depth, limit int) error {
 	}
 }
 
+// Raw takes any value as its text, of at most limit bytes.
+func (r *Reader) Raw(dst *string, limit int) error {
+	r.start = r.d.Next()
+	start := r.start
+	if err := r.syntax(r.d.SkipValue()); err != nil {
+		return err
+	}
+	if *dst = string(r.src[start:r.d.Offset()]); len(*dst) > limit {
+		return r.Fail("longer than " + strconv.Itoa(limit) + " bytes")
+	}
+	return nil
+}
+
 func (r *Reader) scalar(dst *any) error {
 	t, err := r.read()
 	if err != nil {
@@ -230,8 +243,13 @@ func (r *Reader) token(kind byte, what string, others ...byte) (engine.JSONToken
 func (r *Reader) read() (engine.JSONToken, error) {
 	r.start = r.d.Next()
 	t, err := r.d.ReadToken()
+	return t, r.syntax(err)
+}
+
+// syntax is err of the decoder, which may be nil, as an [*Error].
+func (r *Reader) syntax(err error) error {
 	if err == nil {
-		return t, nil
+		return nil
 	}
 	e := &Error{Pointer: r.d.Pointer(), Problem: "not valid JSON"}
 	var syntax *engine.JSONError
@@ -248,7 +266,7 @@ func (r *Reader) read() (engine.JSONToken, error) {
 		e.Problem = "the document ends too early"
 	}
 	e.Line, e.Column = place(r.src, r.start)
-	return t, e
+	return e
 }
 
 // List takes an array of at most limit elements, each by read.

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"keyward/manager"
+	"keyward/policies"
+)
+
+// An appender adds entries to the log within a transaction, which holds the
+// log's one row from the first entry to its end: positions are without gaps and
+// in the order of commits.
+type appender struct {
+	tx   *sql.Tx
+	size uint64 // entries before
+	rows []any  // columns of those to add, one entry after the other
+	n    uint64 // entries to add
+}
+
+func beginAppend(ctx context.Context, tx *sql.Tx) (*appender, error) {
+	a := &appender{tx: tx}
+	err := tx.QueryRowContext(ctx, `UPDATE log_head SET size = size WHERE one = 1 RETURNING size`).Scan(&a.size)
+	if err != nil {
+		return nil, fmt.Errorf("store: next place in the log: %w", err)
+	}
+	return a, nil
+}
+
+// logColumns are the columns of the table log, in the order in which add gives
+// values.
+const logColumns = `position, body, hash, time, kind, id, gateway, vm, sequence,
+	consumer, target, method, name, verdict, reason, rules, actor, noun, object`
+
+const logColumnCount = 19
+
+func (a *appender) add(e manager.Entry) error {
+	body, err := e.Encode()
+	if err != nil {
+		return fmt.Errorf("store: log entry: %w", err)
+	}
+	hash := manager.LeafHash(body)
+	r, ev := e.Record, e.Event
+	if r == nil {
+		r = &policies.Record{}
+	}
+	if ev == nil {
+		ev = &manager.Event{}
+	}
+	sequence, verdict := r.Sequence, ""
+	if e.Record != nil {
+		verdict = r.Verdict.String()
+	}
+	a.rows = append(a.rows, a.size+a.n, string(body), base64.StdEncoding.EncodeToString(hash[:]), e.Time.UnixMilli(), string(e.Kind),
+		searchable(r.ID+ev.Request), e.Gateway, e.VM, sequence,
+		searchable(e.Consumer()), searchable(r.Target), searchable(r.Method+ev.Action), searchable(r.Name),
+		verdict, string(r.Reason), searchable(strings.Join(r.Rules, "\n")), ev.Actor.ID, string(ev.Kind), ev.Object)
+	a.n++
+	return nil
+}
+
+// searchable is s as PostgreSQL can keep it.
+func searchable(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
+
+// logChunk is how many rows one statement inserts: SQLite binds up to 32,766
+// values.
+const logChunk = 250
+
+// commit writes the entries; the transaction is for the caller to commit.
+func (a *appender) commit(ctx context.Context) error {
+	for rest := a.rows; len(rest) > 0; {
+		chunk := rest[:min(len(rest), logChunk*logColumnCount)]
+		rest = rest[len(chunk):]
+		_, err := a.tx.ExecContext(ctx, `INSERT INTO log (`+logColumns+`) VALUES `+marks(len(chunk)/logColumnCount, logColumnCount), chunk...)
+		if err != nil {
+			return fmt.Errorf("store: append to the log: %w", err)
+		}
+	}
+	_, err := a.tx.ExecContext(ctx, `UPDATE log_head SET size = $1 WHERE one = 1`, a.size+a.n)
+	if err != nil {
+		return fmt.Errorf("store: size of the log: %w", err)
+	}
+	return nil
+}
+
+// marks are the parameters of rows of columns: ($1, $2), ($3, $4).
+func marks(rows, columns int) string {
+	var b strings.Builder
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%columns == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	return b.String() + ")"
+}
+
+// AppendRecords adds to the log what a gateway's VM sent: each record once, by
+// its sequence number, however often it is sent. Records must be in the order of
+// their numbers. Numbers that were passed over are themselves an entry; a record
+// that comes after all is added then.
+func (s *Store) AppendRecords(ctx context.Context, gateway, vm string, records []policies.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after a commit it does nothing
+	a, err := beginAppend(ctx, tx)
+	if err != nil {
+		return err
+	}
+	last, known, err := sequences(ctx, tx, gateway, vm, records[0].Sequence)
+	if err != nil {
+		return err
+	}
+	base := manager.Entry{Time: s.now().UTC().Truncate(time.Millisecond), Gateway: gateway, VM: vm}
+	for i := range records {
+		r := &records[i]
+		if r.Sequence > last+1 {
+			gap := base
+			gap.Kind, gap.Gap = manager.EntryGap, &manager.Gap{First: last + 1, Last: r.Sequence - 1}
+			if err := a.add(gap); err != nil {
+				return err
+			}
+		}
+		last = max(last, r.Sequence)
+		if known[r.Sequence] {
+			continue
+		}
+		e := base
+		e.Kind, e.Record = manager.EntryKind(r.Type), r
+		if err := a.add(e); err != nil {
+			return err
+		}
+	}
+	if a.n == 0 {
+		return nil
+	}
+	if err := a.commit(ctx); err != nil {
+		return err
+	}
+	if err := s.notify(ctx, tx, notifyLog); err != nil {
+		return fmt.Errorf("store: notify: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("store: commit: %w", err)
+	}
+	s.logged.give()
+	return nil
+}
+
+// sequences returns the highest number that a VM's records have in the log, and
+// those from first on that are there.
+func sequences(ctx context.Context, q queryer, gateway, vm string, first uint64) (last uint64, known map[uint64]bool, err error) {
+	const where = ` FROM log WHERE gateway = $1 AND vm = $2 AND sequence > 0`
+	err = q.QueryRowContext(ctx, `SELECT COALESCE(MAX(sequence), 0)`+where, gateway, vm).Scan(&last)
+	if err != nil || last < first {
+		return last, nil, err
+	}
+	rows, err := q.QueryContext(ctx, `SELECT sequence`+where+` AND sequence >= $3`, gateway, vm, first)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer rows.Close()
+	known = map[uint64]bool{}
+	for rows.Next() {
+		var n uint64
+		if err := rows.Scan(&n); err != nil {
+			return 0, nil, err
+		}
+		known[n] = true
+	}
+	return last, known, rows.Err()
+}
+
+// LogSize is how many entries the log has: the position of the next one.
+func (r reader) LogSize(ctx context.Context) (uint64, error) {
+	var n uint64
+	err := r.q.QueryRowContext(ctx, `SELECT size FROM log_head WHERE one = 1`).Scan(&n)
+	return n, err
+}
+
+// Log returns up to limit entries of the log from a position on, in order. An
+// entry that is there has all before it there too. To follow the log take
+// [Store.Logged] first, then read from the position after the last one read.
+func (r reader) Log(ctx context.Context, from uint64, limit int) ([]manager.LogEntry, error) {
+	return r.logEntries(ctx, `position >= $1 ORDER BY position LIMIT $2`, from, limit)
+}
+
+func (r reader) logEntries(ctx context.Context, where string, args ...any) ([]manager.LogEntry, error) {
+	rows, err := r.q.QueryContext(ctx, `SELECT position, body, hash, time FROM log WHERE `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []manager.LogEntry
+	for rows.Next() {
+		var e manager.LogEntry
+		var hash string
+		var at time.Time
+		if err := rows.Scan(&e.Position, &e.Body, &hash, milli{&at}); err != nil {
+			return nil, err
+		}
+		readEntry(&e, hash, at)
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+// readEntry fills in e from its text. A text that is not what was written makes
+// an entry that says so: one bad row must not hide what follows it.
+func readEntry(e *manager.LogEntry, hash string, at time.Time) {
+	h, err := base64.StdEncoding.Strict().DecodeString(hash)
+	damaged := err != nil || len(h) != len(e.Hash)
+	copy(e.Hash[:], h)
+	switch {
+	case len(e.Body) == 0:
+		e.Body = nil
+		e.Kind = manager.EntryDropped
+	case !damaged:
+		damaged = manager.LeafHash(e.Body) != e.Hash || json.Unmarshal(e.Body, &e.Entry) != nil
+	}
+	if damaged {
+		e.Entry = manager.Entry{Kind: manager.EntryDamaged}
+	}
+	if e.Time.IsZero() {
+		e.Time = at
+	}
+}
