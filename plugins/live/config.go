@@ -8,6 +8,7 @@ import (
 	"keyward/plugins/changes"
 	"keyward/plugins/internal/strict"
 	"keyward/plugins/snapshot"
+	"keyward/policies/engine"
 )
 
 // EnvToken is the name of the environment variable with the gateway token. It
@@ -26,6 +27,21 @@ type Config struct {
 	Authority string            // of requests to it
 	Key       ed25519.PublicKey // that answers are signed with
 	MaxStale  time.Duration     // without contact, after which everything is denied
+}
+
+// Encode is the form that [ReadConfig] reads of the member.
+func (c *Config) Encode() []byte {
+	b := []byte(`{"cluster":`)
+	b = engine.AppendJSONString(b, c.Cluster)
+	b = append(b, `,"authority":`...)
+	b = engine.AppendJSONString(b, c.Authority)
+	b = append(b, `,"key":`...)
+	b = engine.AppendJSONString(b, changes.FormatPublicKey(c.Key))
+	if c.MaxStale != 0 {
+		b = append(b, `,"max_stale":`...)
+		b = strconv.AppendInt(b, int64(c.MaxStale/time.Second), 10)
+	}
+	return append(b, '}')
 }
 
 // ReadConfig reads a plugin's configuration: an object with "snapshot",

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"keyward/plugins/filter/filtertest"
+	"keyward/plugins/live/livetest"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
 )
 
 const (
-	testToken = "kwg_test"
+	testToken = livetest.Token
 	start     = int64(1_800_000_000_000_000_000)
 )
 

@@ -16,7 +16,8 @@ import (
 const (
 	pollWait    = 25 * time.Second // that the Manager may hold an answer back
 	pollGrace   = 10 * time.Second // beyond that until a poll has failed
-	syncTime    = 5 * time.Minute  // for all pages of one change
+	pollTick    = 100 * time.Millisecond
+	syncTime    = 5 * time.Minute // for all pages of one change
 	firstPause  = 500 * time.Millisecond
 	longPause   = 30 * time.Second
 	maxPageSize = 16 << 20 // a page may be one entry, and that a policy

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"crypto/ed25519"
 	"strings"
 	"testing"
 	"time"
@@ -9,61 +8,20 @@ import (
 	"keyward/plugins/changes"
 	"keyward/plugins/filter"
 	"keyward/plugins/filter/filtertest"
+	"keyward/plugins/live/livetest"
 	"keyward/plugins/snapshot"
 )
 
-// A fakeManager signs whatever page it is told to answer with.
-type fakeManager struct {
-	key ed25519.PrivateKey
-}
-
-func newManager(t *testing.T) (*fakeManager, *Config) {
+func newManager(t *testing.T) (*livetest.Manager, *Config) {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &fakeManager{private}, &Config{Cluster: "manager", Authority: "manager.internal", Key: public, MaxStale: DefaultMaxStale}
-}
-
-func request(t *testing.T, c *filtertest.Call) changes.Request {
-	t.Helper()
-	var path, nonce string
-	for _, h := range c.Headers {
-		switch h[0] {
-		case ":path":
-			path = h[1]
-		case changes.NonceHeader:
-			nonce = h[1]
-		}
-	}
-	_, query, _ := strings.Cut(path, "?")
-	r, err := changes.ParseRequest(query, nonce)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	return r
-}
-
-func (m *fakeManager) answer(r changes.Request, a changes.Answer) filter.Answer {
-	out := filter.Answer{Status: a.Status, Body: a.Body, Headers: [][2]string{{changes.SignatureHeader, changes.Sign(m.key, r, a)}}}
-	if a.Cursor != "" {
-		out.Headers = append(out.Headers, [2]string{changes.CursorHeader, a.Cursor})
-	}
-	if a.Consistent {
-		out.Headers = append(out.Headers, [2]string{changes.ConsistentHeader, "true"})
-	}
-	return out
-}
-
-func pageOf(s *snapshot.Snapshot, cursor string, consistent bool) changes.Answer {
-	return changes.Answer{Status: 200, Cursor: cursor, Consistent: consistent, Body: snapshot.Encode(s)}
+	m := livetest.New(t)
+	return m, &Config{Cluster: "manager", Authority: "manager.internal", Key: m.Public, MaxStale: DefaultMaxStale}
 }
 
 // A process is the pollers of some VMs.
 type process struct {
 	*filtertest.Store
-	manager *fakeManager
+	manager *livetest.Manager
 	hosts   []*filtertest.LiveHost
 	pollers []*Poller
 	now     int64
@@ -115,14 +73,14 @@ func (p *process) asked(t *testing.T) (*filtertest.LiveHost, changes.Request) {
 	if from == nil {
 		t.Fatal("no poll is open")
 	}
-	return from, request(t, from.Calls[0])
+	return from, livetest.Request(t, from.Calls[0])
 }
 
 // reply answers the one question that is open.
 func (p *process) reply(t *testing.T, a changes.Answer) changes.Request {
 	t.Helper()
 	h, r := p.asked(t)
-	h.Answer(p.manager.answer(r, a))
+	h.Answer(p.manager.Answer(r, a))
 	return r
 }
 
@@ -134,13 +92,13 @@ func (p *process) view(t *testing.T) *View {
 func TestOnePollerOfManyFollowsTheManager(t *testing.T) {
 	p := newProcess(t, 5)
 	p.pass(time.Second)
-	if r := p.reply(t, pageOf(whole(1, 3), "", true)); r.Epoch != "" {
+	if r := p.reply(t, livetest.Page(whole(1, 3), "", true)); r.Epoch != "" {
 		t.Errorf("the first poll has %q", r.Epoch)
 	}
 	if v := p.view(t); v.Generation() != 1 || stateOf(v, 1) != "active" {
 		t.Errorf("generation %d, consumer %s", v.Generation(), stateOf(v, 1))
 	}
-	if r := p.reply(t, pageOf(suspend(1, 2, 1), "", true)); r.Epoch != "e1" || r.Since != 1 || r.Wait == 0 {
+	if r := p.reply(t, livetest.Page(suspend(1, 2, 1), "", true)); r.Epoch != "e1" || r.Since != 1 || r.Wait == 0 {
 		t.Errorf("the second poll is %+v", r)
 	}
 	if v := p.view(t); v.Generation() != 2 || stateOf(v, 1) != "suspended" {
@@ -160,14 +118,14 @@ func TestPagesShowOnlyOnceTheyAreConsistent(t *testing.T) {
 	p.pass(time.Second)
 	first := whole(3, 2)
 	second := &snapshot.Snapshot{Format: snapshot.Format, Epoch: "e1", Generation: 3, Consumers: []snapshot.Consumer{consumer(7, snapshot.Active)}}
-	p.reply(t, pageOf(first, "c2", false))
-	if r := p.reply(t, pageOf(second, "", false)); r.Cursor != "c2" || r.Epoch != "" {
+	p.reply(t, livetest.Page(first, "c2", false))
+	if r := p.reply(t, livetest.Page(second, "", false)); r.Cursor != "c2" || r.Epoch != "" {
 		t.Errorf("the second page was asked for with %+v", r)
 	}
 	if v, _, _ := newReader(t, p.Store).View(p.now); v != nil {
 		t.Error("pages that are not consistent show")
 	}
-	if r := p.reply(t, pageOf(suspend(3, 5, 1), "", true)); r.Epoch != "e1" || r.Since != 3 || r.Wait != 0 {
+	if r := p.reply(t, livetest.Page(suspend(3, 5, 1), "", true)); r.Epoch != "e1" || r.Since != 3 || r.Wait != 0 {
 		t.Errorf("what changed meanwhile was asked for with %+v", r)
 	}
 	v := p.view(t)
@@ -180,44 +138,44 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	other, _ := newManager(t)
 	tests := []struct {
 		name string
-		make func(m *fakeManager, r changes.Request, before filter.Answer) filter.Answer
+		make func(m *livetest.Manager, r changes.Request, before filter.Answer) filter.Answer
 	}{
-		{"replayed", func(_ *fakeManager, _ changes.Request, before filter.Answer) filter.Answer { return before }},
-		{"of another Manager", func(_ *fakeManager, r changes.Request, _ filter.Answer) filter.Answer {
-			return other.answer(r, pageOf(whole(9, 2), "", true))
+		{"replayed", func(_ *livetest.Manager, _ changes.Request, before filter.Answer) filter.Answer { return before }},
+		{"of another Manager", func(_ *livetest.Manager, r changes.Request, _ filter.Answer) filter.Answer {
+			return other.Answer(r, livetest.Page(whole(9, 2), "", true))
 		}},
-		{"to another gateway", func(m *fakeManager, r changes.Request, _ filter.Answer) filter.Answer {
+		{"to another gateway", func(m *livetest.Manager, r changes.Request, _ filter.Answer) filter.Answer {
 			r.Nonce = nonce()
-			return m.answer(r, pageOf(suspend(2, 3, 1), "", true))
+			return m.Answer(r, livetest.Page(suspend(2, 3, 1), "", true))
 		}},
-		{"altered", func(m *fakeManager, r changes.Request, _ filter.Answer) filter.Answer {
-			a := m.answer(r, pageOf(suspend(2, 3, 1), "", true))
+		{"altered", func(m *livetest.Manager, r changes.Request, _ filter.Answer) filter.Answer {
+			a := m.Answer(r, livetest.Page(suspend(2, 3, 1), "", true))
 			a.Body = []byte(strings.Replace(string(a.Body), "suspended", "active", 1))
 			return a
 		}},
-		{"truncated", func(m *fakeManager, r changes.Request, _ filter.Answer) filter.Answer {
-			a := m.answer(r, pageOf(suspend(2, 3, 1), "", true))
+		{"truncated", func(m *livetest.Manager, r changes.Request, _ filter.Answer) filter.Answer {
+			a := m.Answer(r, livetest.Page(suspend(2, 3, 1), "", true))
 			a.Body = a.Body[:len(a.Body)-10]
 			return a
 		}},
-		{"unsigned", func(_ *fakeManager, _ changes.Request, _ filter.Answer) filter.Answer {
+		{"unsigned", func(_ *livetest.Manager, _ changes.Request, _ filter.Answer) filter.Answer {
 			return filter.Answer{Status: 204}
 		}},
-		{"without the cursor it was signed with", func(m *fakeManager, r changes.Request, _ filter.Answer) filter.Answer {
-			a := m.answer(r, pageOf(suspend(2, 3, 1), "more", true))
+		{"without the cursor it was signed with", func(m *livetest.Manager, r changes.Request, _ filter.Answer) filter.Answer {
+			a := m.Answer(r, livetest.Page(suspend(2, 3, 1), "more", true))
 			a.Headers = a.Headers[:1]
 			return a
 		}},
-		{"a delta from another generation", func(m *fakeManager, r changes.Request, _ filter.Answer) filter.Answer {
-			return m.answer(r, pageOf(suspend(1, 3, 1), "", true))
+		{"a delta from another generation", func(m *livetest.Manager, r changes.Request, _ filter.Answer) filter.Answer {
+			return m.Answer(r, livetest.Page(suspend(1, 3, 1), "", true))
 		}},
-		{"a lower generation of the same epoch", func(m *fakeManager, r changes.Request, _ filter.Answer) filter.Answer {
-			return m.answer(r, pageOf(whole(1, 2), "", true))
+		{"a lower generation of the same epoch", func(m *livetest.Manager, r changes.Request, _ filter.Answer) filter.Answer {
+			return m.Answer(r, livetest.Page(whole(1, 2), "", true))
 		}},
-		{"a failure", func(_ *fakeManager, _ changes.Request, _ filter.Answer) filter.Answer {
+		{"a failure", func(_ *livetest.Manager, _ changes.Request, _ filter.Answer) filter.Answer {
 			return filter.Answer{Status: 503}
 		}},
-		{"too large to be read", func(_ *fakeManager, _ changes.Request, _ filter.Answer) filter.Answer {
+		{"too large to be read", func(_ *livetest.Manager, _ changes.Request, _ filter.Answer) filter.Answer {
 			return filter.Answer{Status: 200, Body: make([]byte, maxPageSize+1)}
 		}},
 	}
@@ -225,9 +183,9 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProcess(t, 2)
 			p.pass(time.Second)
-			p.reply(t, pageOf(whole(1, 2), "", true))
+			p.reply(t, livetest.Page(whole(1, 2), "", true))
 			h, r := p.asked(t)
-			before := p.manager.answer(r, pageOf(suspend(1, 2, 0), "", true))
+			before := p.manager.Answer(r, livetest.Page(suspend(1, 2, 0), "", true))
 			h.Answer(before)
 			h, r = p.asked(t)
 			h.Answer(tt.make(p.manager, r, before))
@@ -238,7 +196,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 				t.Errorf("generation %d: %s, %s", v.Generation(), stateOf(v, 0), stateOf(v, 1))
 			}
 			p.pass(2 * time.Second)
-			p.reply(t, pageOf(whole(3, 1), "", true))
+			p.reply(t, livetest.Page(whole(3, 1), "", true))
 			if v := p.view(t); v.Generation() != 3 || stateOf(v, 0) != "active" || stateOf(v, 1) != "unknown" {
 				t.Errorf("after recovery: generation %d: %s, %s", v.Generation(), stateOf(v, 0), stateOf(v, 1))
 			}
@@ -252,10 +210,10 @@ func TestAnswersThatAreRefused(t *testing.T) {
 func TestARestoredManagerIsNoticed(t *testing.T) {
 	p := newProcess(t, 1)
 	p.pass(time.Second)
-	p.reply(t, pageOf(whole(200, 3), "", true))
+	p.reply(t, livetest.Page(whole(200, 3), "", true))
 	s := whole(4, 1)
 	s.Epoch = "e2"
-	p.reply(t, pageOf(s, "", true))
+	p.reply(t, livetest.Page(s, "", true))
 	if v := p.view(t); v.Epoch() != "e2" || v.Generation() != 4 || stateOf(v, 2) != "unknown" {
 		t.Errorf("epoch %s, generation %d, consumer %s", v.Epoch(), v.Generation(), stateOf(v, 2))
 	}
@@ -280,7 +238,7 @@ func TestPollsOfAManagerThatIsDownBackOff(t *testing.T) {
 	for p.open() == 0 {
 		p.pass(50 * time.Millisecond)
 	}
-	p.reply(t, pageOf(whole(1, 1), "", true))
+	p.reply(t, livetest.Page(whole(1, 1), "", true))
 	p.view(t)
 }
 
@@ -296,7 +254,7 @@ func TestAnotherVMTakesOver(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProcess(t, 3)
 			p.pass(time.Second)
-			p.reply(t, pageOf(whole(1, 2), "", true))
+			p.reply(t, livetest.Page(whole(1, 2), "", true))
 			h, _ := p.asked(t)
 			for i := range p.hosts {
 				if p.hosts[i] == h {
@@ -307,7 +265,7 @@ func TestAnotherVMTakesOver(t *testing.T) {
 				}
 			}
 			p.pass(tt.within)
-			p.reply(t, pageOf(suspend(1, 2, 1), "", true))
+			p.reply(t, livetest.Page(suspend(1, 2, 1), "", true))
 			if v := p.view(t); stateOf(v, 1) != "suspended" {
 				t.Errorf("consumer is %s", stateOf(v, 1))
 			}
@@ -318,8 +276,8 @@ func TestAnotherVMTakesOver(t *testing.T) {
 func TestAPollerThatDiedWhileItWroteIsFollowedByAWholeSync(t *testing.T) {
 	p := newProcess(t, 1)
 	p.pass(time.Second)
-	p.reply(t, pageOf(whole(1, 2), "", true))
-	p.reply(t, pageOf(suspend(1, 2, 1), "next", false)) // and dies before the next page
+	p.reply(t, livetest.Page(whole(1, 2), "", true))
+	p.reply(t, livetest.Page(suspend(1, 2, 1), "next", false)) // and dies before the next page
 	h := &filtertest.LiveHost{Host: filtertest.Host{Time: p.now}, Store: p.Store}
 	p.hosts, p.pollers = []*filtertest.LiveHost{h}, []*Poller{NewPoller(h, p.pollers[0].config, testToken)}
 	p.pass(leaseTime + time.Second)
@@ -339,6 +297,6 @@ func TestAnAnswerThatNeverComesIsNotWaitedForForEver(t *testing.T) {
 	for p.open() == 0 {
 		p.pass(50 * time.Millisecond)
 	}
-	p.reply(t, pageOf(whole(1, 1), "", true))
+	p.reply(t, livetest.Page(whole(1, 1), "", true))
 	p.view(t)
 }

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"keyward/plugins/live"
 	"keyward/tools/envoy"
 )
 
@@ -27,6 +28,8 @@ const (
 type EnvoyOptions struct {
 	Snapshot  []byte            // JSON; empty: none
 	Keys      string            // the gateway's private keys, as key-swap reads them
+	Manager   *live.Config      // whom the plugins follow; nil: nobody
+	Token     string            // the gateway token, for that
 	Upstreams map[string]string // cluster name to address; a cluster without one is down
 	Cert, Key []byte            // PEM for the TLS listener; nil: a new self-signed one
 }
@@ -39,6 +42,7 @@ type Envoy struct {
 	Admin   string
 	dir     string
 	plugins []envoy.Plugin
+	manager *live.Config
 }
 
 // StartEnvoy runs Envoy with the repository's configuration and plugins.
@@ -47,10 +51,10 @@ func StartEnvoy(t testing.TB, opt EnvoyOptions) *Envoy {
 	binary := NeedEnvoy(t)
 	e := &Envoy{
 		Addr: FreeAddr(t), TLSAddr: FreeAddr(t), Admin: FreeAddr(t),
-		dir: t.TempDir(), plugins: envoy.Plugins(Plugins(t)),
+		dir: t.TempDir(), plugins: envoy.Plugins(Plugins(t)), manager: opt.Manager,
 	}
 	addresses := map[string]string{"local": e.Addr, "gateway": e.TLSAddr, "admin": e.Admin}
-	for _, cluster := range []string{"mcp", "llm", "git", "api"} {
+	for _, cluster := range []string{"mcp", "llm", "git", "api", "manager"} {
 		addresses[cluster] = opt.Upstreams[cluster]
 		if opt.Upstreams[cluster] == "" {
 			addresses[cluster] = FreeAddr(t)
@@ -78,7 +82,7 @@ func StartEnvoy(t testing.TB, opt EnvoyOptions) *Envoy {
 		Path: binary,
 		Args: []string{"-c", "envoy.yaml", "--concurrency", strconv.Itoa(envoyWorkers), "--use-dynamic-base-id", "--log-level", "info"},
 		Dir:  e.dir,
-		Env:  []string{envoy.KeysVariable + "=" + opt.Keys},
+		Env:  []string{envoy.KeysVariable + "=" + opt.Keys, live.EnvToken + "=" + opt.Token},
 		// The listeners are there only when the plugins are compiled.
 		Healthy: Listening(e.Addr),
 	})
@@ -124,7 +128,7 @@ func threads(log, plugin string) int {
 
 func (e *Envoy) write(t testing.TB, snapshot []byte) {
 	t.Helper()
-	if err := envoy.Write(e.dir, snapshot, e.plugins); err != nil {
+	if err := envoy.Write(e.dir, envoy.Source{Snapshot: snapshot, Manager: e.manager}, e.plugins); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // Bounds of a process's life.
 const (
-	startTimeout = 60 * time.Second // compiling plugins on a busy machine takes seconds
+	startTimeout = 4 * time.Minute  // compiling plugins on a busy machine takes its time
 	stopTimeout  = 10 * time.Second // after SIGTERM, before SIGKILL
 	pollEvery    = 20 * time.Millisecond
 )

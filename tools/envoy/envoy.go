@@ -2,17 +2,20 @@
 // Envoy: deploy/envoy/envoy.yaml names them, and Envoy watches them.
 //
 // Each is an answer of Envoy's extension config discovery (ECDS) with one wasm
-// filter and the snapshot as its configuration, so that a new snapshot is a new
-// file and never a restart.
+// filter. Its configuration says where the Manager is, or holds the snapshot, so
+// that a new one is a new file and never a restart.
 package envoy
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"keyward/plugins/live"
 )
 
 // A Plugin is one wasm filter.
@@ -29,17 +32,41 @@ const KeysVariable = "KEYWARD_GATEWAY_KEYS"
 // Plugins are gate and key-swap, with their modules in dir.
 func Plugins(dir string) []Plugin {
 	return []Plugin{
-		{Name: "gate", Wasm: filepath.Join(dir, "gate.wasm")},
-		{Name: "key-swap", Wasm: filepath.Join(dir, "key-swap.wasm"), Env: []string{KeysVariable}},
+		{Name: "gate", Wasm: filepath.Join(dir, "gate.wasm"), Env: []string{live.EnvToken}},
+		{Name: "key-swap", Wasm: filepath.Join(dir, "key-swap.wasm"), Env: []string{KeysVariable, live.EnvToken}},
 	}
 }
 
-// Write writes one file for each plugin into dir. snapshot is the JSON of a
-// snapshot, or empty for a plugin that has none and denies everything. Each file
-// appears whole, by a rename, which is what Envoy watches for.
-func Write(dir string, snapshot []byte, plugins []Plugin) error {
+// A Source is where the plugins have from what they decide by. Without a member
+// they have nothing, and deny everything.
+type Source struct {
+	Snapshot []byte       // JSON; empty: none
+	Manager  *live.Config // nil: none. With both, the snapshot counts until the Manager is reached
+}
+
+// config is a plugin's configuration.
+func (s Source) config() []byte {
+	var members [][]byte
+	if s.Manager != nil {
+		members = append(members, append([]byte(`"manager":`), s.Manager.Encode()...))
+	}
+	if len(s.Snapshot) > 0 {
+		members = append(members, append([]byte(`"snapshot":`), s.Snapshot...))
+	}
+	return append(append([]byte{'{'}, bytes.Join(members, []byte{','})...), '}')
+}
+
+// Check reports what a plugin would refuse of s.
+func (s Source) Check() error {
+	_, _, err := live.ReadConfig(s.config())
+	return err
+}
+
+// Write writes one file for each plugin into dir. Each appears whole, by a
+// rename, which is what Envoy watches for.
+func Write(dir string, from Source, plugins []Plugin) error {
 	for _, p := range plugins {
-		b, err := resource(p, snapshot)
+		b, err := resource(p, from.config())
 		if err != nil {
 			return err
 		}
@@ -54,11 +81,7 @@ type object = map[string]any
 
 // resource is a DiscoveryResponse with a TypedExtensionConfig
 // (envoy/config/core/v3/extension.proto). Its version names the content.
-func resource(p Plugin, snapshot []byte) ([]byte, error) {
-	config := []byte("{}")
-	if len(snapshot) > 0 {
-		config = append(append([]byte(`{"snapshot":`), snapshot...), '}')
-	}
+func resource(p Plugin, config []byte) ([]byte, error) {
 	sum := sha256.Sum256(config)
 	b, err := json.MarshalIndent(object{
 		"version_info": hex.EncodeToString(sum[:8]),

@@ -1,16 +1,21 @@
 package envoy
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"keyward/plugins/live"
 )
 
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, []byte(`{"format":"x"}`), Plugins("/opt/keyward")); err != nil {
+	if err := Write(dir, Source{Snapshot: []byte(`{"format":"x"}`)}, Plugins("/opt/keyward")); err != nil {
 		t.Fatal(err)
 	}
 	for name, wantEnv := range map[string]bool{"gate": false, "key-swap": true} {
@@ -32,6 +37,23 @@ func TestWrite(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestThePluginsAreToldWhereTheManagerIs(t *testing.T) {
+	key := make(ed25519.PublicKey, ed25519.PublicKeySize)
+	manager := &live.Config{Cluster: "manager", Authority: "m\"x", Key: key, MaxStale: time.Minute}
+	for name, tt := range map[string]struct {
+		from Source
+		snap bool
+	}{
+		"the Manager alone": {Source{Manager: manager}, false},
+		"both":              {Source{Manager: manager, Snapshot: []byte(`{"format":"keyward.snapshot/1","epoch":"e","generation":1}`)}, true},
+	} {
+		s, got, err := live.ReadConfig(tt.from.config())
+		if err != nil || got == nil || !reflect.DeepEqual(got, manager) || (s != nil) != tt.snap {
+			t.Errorf("%s: read as %+v, %+v, %v", name, s, got, err)
+		}
 	}
 }
 

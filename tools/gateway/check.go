@@ -207,8 +207,8 @@ func (k *checker) plugins() {
 		if p.Fail != "close" && p.Fail != "reload" {
 			k.fail(at{"plugins", i, "fail"}, "%q is neither close nor reload", p.Fail)
 		}
-		if p.Snapshot != "" && !p.Configuration.IsZero() {
-			k.fail(at{"plugins", i}, "has both configuration and snapshot")
+		if p.Snapshot != "" && !p.Configuration.IsZero() && p.Configuration.Kind != yaml.MappingNode {
+			k.fail(at{"plugins", i}, "has a snapshot, so its configuration must be a mapping")
 		}
 		if kind := p.Configuration.Kind; kind != 0 && kind != yaml.ScalarNode && kind != yaml.MappingNode {
 			k.fail(at{"plugins", i, "configuration"}, "neither a text nor a mapping")

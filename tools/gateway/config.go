@@ -95,8 +95,9 @@ type Plugin struct {
 	Env    []Env  `yaml:"env"`
 	// Configuration is a text, or a mapping that the plugin gets as JSON.
 	Configuration yaml.Node `yaml:"configuration"`
-	// Snapshot is a file; its content is the plugin's configuration, as the
-	// member "snapshot", and a change is taken over while running.
+	// Snapshot is a file; its content is the member "snapshot" of the plugin's
+	// configuration, beside what else there is, and a change is taken over while
+	// running.
 	Snapshot string `yaml:"snapshot"`
 }
 

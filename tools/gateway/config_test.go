@@ -65,7 +65,7 @@ func TestParseRefuses(t *testing.T) {
 		{"two routes of one match", replace("plugins:", "  - {name: s, path: /, cluster: up}\nplugins:"), `g.yaml:13: routes[1]: matches the same as route "r"`},
 		{"a digest that is none", replace("file: gate.wasm", "file: gate.wasm\n    sha256: abc"), "g.yaml:16: plugins[0].sha256: not 64 hexadecimal digits"},
 		{"an unknown failure policy", replace("file: gate.wasm", "file: gate.wasm\n    fail: open"), `g.yaml:16: plugins[0].fail: "open" is neither close nor reload`},
-		{"configuration and snapshot", replace("file: gate.wasm", "file: gate.wasm\n    snapshot: s.json"), "g.yaml:14: plugins[0]: has both configuration and snapshot"},
+		{"a text and a snapshot", replace("configuration: {a: [1, b]}", "configuration: text\n    snapshot: s.json"), "g.yaml:14: plugins[0]: has a snapshot, so its configuration must be a mapping"},
 		{"a variable without a source", replace(", from_env: KEYWARD_TEST_KEY", ""), "g.yaml:16: plugins[0].env[0]: needs either from_file or from_env"},
 		{"no listener", replace("  - address: 127.0.0.1:0\n", ""), "g.yaml:1: listeners: none"},
 		{"a duration without a unit", replace("timeout: 0s", "timeout: 5"), "g.yaml:12: cannot unmarshal"},

@@ -73,12 +73,26 @@ func (c *Config) readPlugin(p *Plugin) (_ wasmhost.Plugin, err error) {
 			return w, err
 		}
 	}
-	if p.Snapshot != "" {
-		w.Configuration, err = readSnapshot(c.path(p.Snapshot))
-	} else {
-		w.Configuration, err = configuration(&p.Configuration)
-	}
+	w.Configuration, err = c.configuration(p)
 	return w, err
+}
+
+// configuration is what a plugin gets: what is configured, with the snapshot
+// that it names as one more member.
+func (c *Config) configuration(p *Plugin) ([]byte, error) {
+	config, err := configuration(&p.Configuration)
+	if err != nil || p.Snapshot == "" {
+		return config, err
+	}
+	b, err := readSnapshot(c.path(p.Snapshot))
+	if err != nil {
+		return nil, err
+	}
+	whole := append([]byte(`{"snapshot":`), b...)
+	if len(config) > len("{}") {
+		whole = append(append(whole, ','), config[1:len(config)-1]...)
+	}
+	return append(whole, '}'), nil
 }
 
 func (c *Config) readEnv(e Env) (string, error) {
@@ -105,7 +119,7 @@ func configuration(n *yaml.Node) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// readSnapshot reads and checks a snapshot file, and makes it a configuration.
+// readSnapshot reads and checks a snapshot file.
 // Errors name the file, and line and column where they are known.
 func readSnapshot(file string) ([]byte, error) {
 	b, err := readFile(file, snapshot.MaxBytes)
@@ -120,5 +134,5 @@ func readSnapshot(file string) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return append(append([]byte(`{"snapshot":`), b...), '}'), nil
+	return b, nil
 }

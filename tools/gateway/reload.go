@@ -69,16 +69,16 @@ func (w *watcher) run(ctx context.Context) {
 // look takes over every snapshot that is new. A bad one is told of once, and
 // the last good one stays in force.
 func (w *watcher) look() {
-	for _, p := range w.g.config.Plugins {
-		if p.Snapshot != "" {
-			w.lookAt(p.Name, w.g.config.path(p.Snapshot))
+	for i := range w.g.config.Plugins {
+		if p := &w.g.config.Plugins[i]; p.Snapshot != "" {
+			w.lookAt(p)
 		}
 	}
 }
 
-func (w *watcher) lookAt(plugin, file string) {
-	g := w.g
-	configuration, err := readSnapshot(file)
+func (w *watcher) lookAt(p *Plugin) {
+	g, plugin, file := w.g, p.Name, w.g.config.path(p.Snapshot)
+	configuration, err := g.config.configuration(p)
 	sum := sha256.Sum256(configuration)
 	if err != nil {
 		sum = sha256.Sum256([]byte(err.Error()))

@@ -19,8 +19,9 @@ const consumerHeader = "x-mse-consumer"
 
 // begin finds out who sends the request and what it is for.
 func (x *stream) begin() policies.Reason {
-	if x.state == nil {
-		return policies.NoSnapshot
+	var reason policies.Reason
+	if x.state, reason = x.gate.inForce(x.now); reason != policies.ReasonNone {
+		return reason
 	}
 	list, err := x.s.Headers(filter.Request)
 	if err != nil {
@@ -92,8 +93,31 @@ func urlReason(rawPath string) policies.Reason {
 	}
 }
 
+// renew looks again at what is in force: a body can be long in coming, and what
+// is revoked meanwhile must not be allowed any more.
+func (x *stream) renew() (policies.Reason, *mcp.Fault) {
+	s, reason := x.gate.inForce(x.now)
+	if reason != policies.ReasonNone || s == x.state {
+		return reason, nil
+	}
+	if reason = x.begin(); reason != policies.ReasonNone {
+		return reason, nil
+	}
+	if x.target.Kind != policies.KindMCP {
+		return policies.NoTarget, nil
+	}
+	_, fault := mcp.CheckHeaders(x.req.method, false, &x.headers, settings(x.target))
+	return policies.ReasonNone, fault
+}
+
 // readBody reads the whole MCP message and decides it.
 func (x *stream) readBody() filter.Action {
+	switch reason, fault := x.renew(); {
+	case reason != policies.ReasonNone:
+		return x.refuse(reason)
+	case fault != nil:
+		return x.refuseCall(fault)
+	}
 	body, err := x.s.Body(filter.Request, policies.MaxBodyBytes+1)
 	switch {
 	case err == filter.ErrNotFound || err == nil && len(body) == 0:

@@ -2,17 +2,20 @@ package admission
 
 import (
 	"keyward/plugins/filter"
+	"keyward/plugins/live"
 	"keyward/plugins/refusal"
-	"keyward/plugins/snapshot"
 	"keyward/policies"
 )
 
 // A Gate is the gate plugin of one VM.
 type Gate struct {
-	host  filter.Host
-	ids   *ids
-	state *state // nil: nothing is in force, everything is denied
+	host   filter.Host
+	ids    *ids
+	source *live.Source // nil: not configured yet, everything is denied
+	state  *state       // of what was in force last; nil: none
 }
+
+var _ filter.Background = (*Gate)(nil)
 
 // New makes a gate that denies everything until it is configured.
 func New(host filter.Host) filter.Plugin { return &Gate{host: host, ids: newIDs()} }
@@ -20,23 +23,59 @@ func New(host filter.Host) filter.Plugin { return &Gate{host: host, ids: newIDs(
 // Refuse is the reply to a request whose handling panicked.
 func Refuse() filter.Reply { return refusal.New(refusal.Problem, policies.Internal, "") }
 
-// Configure takes an object with the one member "snapshot"; see package
-// snapshot. All of it is checked before any of it is in force.
+// Configure takes an object with the member "snapshot", "manager", or both; see
+// package live. All of it is checked before any of it is in force.
 func (g *Gate) Configure(config []byte) error {
-	snap, err := snapshot.DecodeConfig(config, nil)
+	source, err := live.NewSource(g.host, config, 0)
 	if err != nil {
 		return err
 	}
-	s, err := newState(snap)
-	if err != nil {
-		return err
+	var s *state
+	if entries, reason := source.Entries(g.host.Now()); reason == policies.ReasonNone {
+		if s, err = newState(entries, nil); err != nil {
+			return err
+		}
 	}
-	g.state = s
+	g.source, g.state = source, s
 	return nil
 }
 
-// NewStream returns the handler of a new stream. The stream keeps the state it
-// began with, so that its call and the list it gets are decided alike.
-func (g *Gate) NewStream(s filter.Stream) filter.Handler {
-	return &stream{gate: g, s: s, state: g.state}
+// inForce is what a request at this time is decided by; nil for the reason
+// beside it.
+func (g *Gate) inForce(now int64) (*state, policies.Reason) {
+	if g.source == nil {
+		return nil, policies.NoSnapshot
+	}
+	entries, reason := g.source.Entries(now)
+	if reason != policies.ReasonNone {
+		return nil, reason
+	}
+	if g.state == nil || g.state.view != entries {
+		s, err := newState(entries, g.state)
+		if err != nil {
+			g.host.Log(filter.Error, "nothing is allowed: "+err.Error())
+		}
+		g.state = s
+	}
+	if g.state.judge == nil {
+		return nil, policies.PolicyFailed
+	}
+	return g.state, policies.ReasonNone
 }
+
+// Tick follows the Manager.
+func (g *Gate) Tick() {
+	if g.source != nil {
+		g.source.Tick()
+	}
+}
+
+// Release ends following the Manager in this VM.
+func (g *Gate) Release() {
+	if g.source != nil {
+		g.source.Release()
+	}
+}
+
+// NewStream returns the handler of a new stream.
+func (g *Gate) NewStream(s filter.Stream) filter.Handler { return &stream{gate: g, s: s} }

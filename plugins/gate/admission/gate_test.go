@@ -50,11 +50,10 @@ func program(t *testing.T) []byte {
 	return r.Program
 }
 
-func newGate(t *testing.T, tok string) (filter.Plugin, *filtertest.Host) {
+// snapshotOf is a worker with this token, and what it may.
+func snapshotOf(t *testing.T, tok string) *snapshot.Snapshot {
 	t.Helper()
-	host := &filtertest.Host{Time: now * 1e9}
-	g := admission.New(host)
-	s := snapshot.Snapshot{
+	return &snapshot.Snapshot{
 		Format: snapshot.Format, Epoch: "e1", Generation: 7,
 		Policy: &snapshot.Policy{Version: "v1", Program: program(t)},
 		Targets: []snapshot.Target{
@@ -71,7 +70,13 @@ func newGate(t *testing.T, tok string) (filter.Plugin, *filtertest.Host) {
 			},
 		}},
 	}
-	if err := g.Configure([]byte(`{"snapshot":` + string(snapshot.Encode(&s)) + `}`)); err != nil {
+}
+
+func newGate(t *testing.T, tok string) (filter.Plugin, *filtertest.Host) {
+	t.Helper()
+	host := &filtertest.Host{Time: now * 1e9}
+	g := admission.New(host)
+	if err := g.Configure([]byte(`{"snapshot":` + string(snapshot.Encode(snapshotOf(t, tok))) + `}`)); err != nil {
 		t.Fatal(err)
 	}
 	return g, host

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"keyward/plugins/live"
 	"keyward/plugins/snapshot"
 	"keyward/plugins/token"
 	"keyward/policies"
@@ -49,7 +50,7 @@ func consumerToken(credentials []credential) (string, policies.Reason) {
 
 // identify finds the consumer that a token belongs to. The look-up is by
 // digest, so its time tells nothing of a token that is kept.
-func identify(v *snapshot.View, tok string, now int64) (*snapshot.Consumer, policies.Reason) {
+func identify(v live.Entries, tok string, now int64) (*snapshot.Consumer, policies.Reason) {
 	c, t, ok := v.Consumer(token.Digest(tok))
 	switch {
 	case !ok:

@@ -3,14 +3,22 @@ package admission
 import (
 	"errors"
 
+	"keyward/plugins/live"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
 	"keyward/policies/engine"
 )
 
-// A state is one snapshot ready to decide with.
+// A state is what is in force at one generation. A stream keeps the one that it
+// was admitted by, so that its call and the list it gets are decided alike.
 type state struct {
-	view   *snapshot.View
+	view live.Entries
+	*judge
+}
+
+// A judge is one policy ready to decide with. It stays as long as the policy.
+type judge struct {
+	of     *snapshot.Policy
 	policy string // version shown in decisions
 	vm     *engine.VM
 	allow  entrypoint
@@ -27,32 +35,40 @@ type entrypoint struct {
 
 var errNoPolicy = errors.New("snapshot has no policy")
 
-func newState(snap *snapshot.Snapshot) (*state, error) {
-	view, err := snapshot.NewView(snap)
+// newState keeps what it can of the state before; nil: there was none. With an
+// error the state has no judge.
+func newState(view live.Entries, before *state) (*state, error) {
+	policy := view.Policy()
+	if policy == nil {
+		return &state{view: view}, errNoPolicy
+	}
+	if before != nil && before.judge != nil && before.of == policy {
+		return &state{view, before.judge}, nil
+	}
+	j, err := newJudge(policy)
+	return &state{view, j}, err
+}
+
+// newJudge is nil with an error.
+func newJudge(policy *snapshot.Policy) (*judge, error) {
+	program, err := engine.Load(policy.Program)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("policy " + policy.Version + ": " + err.Error())
 	}
-	if snap.Policy == nil {
-		return nil, errNoPolicy
-	}
-	program, err := engine.Load(snap.Policy.Program)
-	if err != nil {
-		return nil, errors.New("policy " + snap.Policy.Version + ": " + err.Error())
-	}
-	s := &state{
-		view:   view,
-		policy: snap.Policy.Version,
+	j := &judge{
+		of:     policy,
+		policy: policy.Version,
 		vm: program.NewVM(engine.Limits{
 			Instructions: policies.MaxInstructions,
 			Memory:       policies.MaxPolicyMemory,
 			Depth:        policies.MaxPolicyDepth,
 		}),
 	}
-	for name, e := range map[string]*entrypoint{"keyward/allow": &s.allow, "keyward/deny": &s.deny, "keyward/ask": &s.ask} {
+	for name, e := range map[string]*entrypoint{"keyward/allow": &j.allow, "keyward/deny": &j.deny, "keyward/ask": &j.ask} {
 		e.Entrypoint, e.there = program.Entrypoint(name)
 	}
-	if !s.allow.there {
-		return nil, errors.New("policy " + s.policy + " has no rule allow in package keyward")
+	if !j.allow.there {
+		return nil, errors.New("policy " + j.policy + " has no rule allow in package keyward")
 	}
-	return s, nil
+	return j, nil
 }

@@ -14,7 +14,7 @@ import (
 type stream struct {
 	gate  *Gate
 	s     filter.Stream
-	state *state // in force when the stream began
+	state *state // in force when the request came; nil: none was
 
 	now      int64 // when the request came, Unix nanoseconds
 	req      request

@@ -3,6 +3,7 @@ package swap
 import (
 	"keyward/plugins/filter"
 	"keyward/plugins/key-swap/redact"
+	"keyward/plugins/live"
 	"keyward/plugins/refusal"
 	"keyward/plugins/snapshot"
 	"keyward/plugins/verdict"
@@ -41,7 +42,11 @@ func (h *handler) RequestHeaders(bool) filter.Action {
 }
 
 func (h *handler) request() *refused {
-	target, r := h.decided()
+	entries, r := h.p.inForce()
+	if r != nil {
+		return r
+	}
+	target, r := h.decided(entries)
 	if r != nil {
 		return r
 	}
@@ -53,7 +58,7 @@ func (h *handler) request() *refused {
 	if h.verdict.Credential == "" {
 		return req.strip(nil)
 	}
-	c, ok := h.p.view.Credential(h.verdict.Credential)
+	c, ok := entries.Credential(h.verdict.Credential)
 	if !ok || target.Inject == nil {
 		return &refused{policies.NoCredential, "the credential is not in the snapshot"}
 	}
@@ -77,12 +82,9 @@ func (h *handler) request() *refused {
 	return req.bound(target.Upstream, c.Upstream)
 }
 
-// decided reads gate's verdict and holds it against the snapshot: gate and this
-// plugin may have snapshots of different age.
-func (h *handler) decided() (*snapshot.Target, *refused) {
-	if h.p.view == nil {
-		return nil, &refused{policies.NoSnapshot, "no configuration"}
-	}
+// decided reads gate's verdict and holds it against what is in force here: gate
+// and this plugin may be at different generations.
+func (h *handler) decided(entries live.Entries) (*snapshot.Target, *refused) {
 	b, err := h.s.Property(verdict.Property)
 	if err != nil {
 		return nil, &refused{policies.NoVerdict, "no verdict"}
@@ -90,14 +92,14 @@ func (h *handler) decided() (*snapshot.Target, *refused) {
 	if h.verdict, err = verdict.Decode(b); err != nil {
 		return nil, &refused{policies.NoVerdict, "the verdict can't be read"}
 	}
-	target, ok := h.p.view.TargetByID(h.verdict.Target)
+	target, ok := entries.TargetByID(h.verdict.Target)
 	if !ok {
 		return nil, &refused{policies.NoVerdict, "the verdict's target is not in the snapshot"}
 	}
 	if target.Kind == policies.KindLLM {
 		h.style = refusal.LLM
 	}
-	consumer, ok := h.p.view.ConsumerByID(h.verdict.Consumer)
+	consumer, ok := entries.ConsumerByID(h.verdict.Consumer)
 	if !ok || consumer.State != snapshot.Active {
 		return nil, &refused{policies.NoVerdict, "the verdict's consumer is not active in the snapshot"}
 	}

@@ -16,11 +16,14 @@ package swap
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"keyward/plugins/filter"
 	"keyward/plugins/key-swap/redact"
+	"keyward/plugins/live"
 	"keyward/plugins/seal/unseal"
 	"keyward/plugins/snapshot"
+	"keyward/policies"
 )
 
 // EnvKeys is the name of the environment variable with the gateway's private
@@ -28,24 +31,32 @@ import (
 // stays until nothing is sealed to it any more.
 const EnvKeys = "KEYWARD_GATEWAY_KEYS"
 
+// maxOpened bounds how many credentials are kept open; beyond it those in no
+// use are closed, which costs a millisecond for each that is used again.
+const maxOpened = 1024
+
+// sweepEvery is how long a credential may stay open that is no longer there.
+const sweepEvery = int64(time.Second)
+
 // New returns the plugin.
 func New(h filter.Host) filter.Plugin { return &plugin{host: h, opened: map[string]*opened{}} }
 
 type plugin struct {
 	host   filter.Host
-	view   *snapshot.View // nil: no configuration yet, which refuses everything
+	source *live.Source // nil: no configuration yet, which refuses everything
 	keys   []*unseal.Key
 	opened map[string]*opened // by credential ID; opening costs a millisecond
+
+	swept live.Entries // that opened was held against last
+	next  int64        // not to do so before then, Unix nanoseconds
 }
 
-// Configure takes an object with the only member "snapshot". Credentials that
-// it leaves unchanged stay open.
+var _ filter.Background = (*plugin)(nil)
+
+// Configure takes an object with the member "snapshot", "manager", or both; see
+// package live. Credentials that it leaves unchanged stay open.
 func (p *plugin) Configure(config []byte) error {
-	s, err := snapshot.DecodeConfig(config, nil)
-	if err != nil {
-		return err
-	}
-	view, err := snapshot.NewView(s)
+	source, err := live.NewSource(p.host, config, 0)
 	if err != nil {
 		return err
 	}
@@ -54,30 +65,82 @@ func (p *plugin) Configure(config []byte) error {
 		if keys, err = unseal.ParseKeys(text); err != nil {
 			return errors.New(EnvKeys + ": " + err.Error())
 		}
-	} else if len(s.Credentials) > 0 {
+	} else {
 		p.host.Log(filter.Warn, "key-swap: "+EnvKeys+" is not set: no credential can be opened")
 	}
-	p.view, p.keys = view, keys
+	p.source, p.keys = source, keys
 	for id, o := range p.opened {
-		if c, ok := view.Credential(id); ok && o.err == nil && same(c, o.credential) {
-			o.credential = c
-			continue
+		if o.err != nil {
+			p.drop(id, o)
 		}
-		delete(p.opened, id)
-		o.retire()
 	}
+	p.sweep(p.host.Now())
 	return nil
 }
 
-func same(a, b *snapshot.Credential) bool {
-	return bytes.Equal(snapshot.EncodeCredential(a), snapshot.EncodeCredential(b))
+// inForce is what a request is held against now.
+func (p *plugin) inForce() (live.Entries, *refused) {
+	if p.source == nil {
+		return nil, &refused{policies.NoSnapshot, "no configuration"}
+	}
+	entries, reason := p.source.Entries(p.host.Now())
+	if reason != policies.ReasonNone {
+		return nil, &refused{reason, "nothing is in force"}
+	}
+	return entries, nil
+}
+
+// Tick follows the Manager.
+func (p *plugin) Tick() {
+	if p.source == nil {
+		return
+	}
+	p.source.Tick()
+	if now := p.host.Now(); now >= p.next {
+		p.next = now + sweepEvery
+		p.sweep(now)
+	}
+}
+
+// Release ends following the Manager in this VM.
+func (p *plugin) Release() {
+	if p.source != nil {
+		p.source.Release()
+	}
+}
+
+// sweep closes credentials that are not in force any more.
+func (p *plugin) sweep(now int64) {
+	entries, _ := p.source.Entries(now)
+	if entries == nil || entries == p.swept {
+		return
+	}
+	p.swept = entries
+	for id, o := range p.opened {
+		if c, ok := entries.Credential(id); !ok || !o.holds(c) {
+			p.drop(id, o)
+		}
+	}
+}
+
+func (p *plugin) drop(id string, o *opened) {
+	delete(p.opened, id)
+	o.retire()
 }
 
 // open returns the credential in clear, from the cache if it is there. A
 // credential that does not open is not tried again.
 func (p *plugin) open(c *snapshot.Credential) *opened {
 	if o, ok := p.opened[c.ID]; ok {
-		return o
+		if o.holds(c) {
+			return o
+		}
+		p.drop(c.ID, o)
+	}
+	if len(p.opened) >= maxOpened {
+		for id, o := range p.opened {
+			p.drop(id, o) // those in use stay until their streams are done
+		}
 	}
 	o := &opened{credential: c}
 	if o.secret, o.err = unseal.Open(p.keys, c); o.err == nil {
@@ -99,6 +162,18 @@ type opened struct {
 	err        error // why it could not be opened; then there is no secret
 	users      int   // streams
 	retired    bool
+}
+
+// holds reports whether o is of c, which may have been read anew.
+func (o *opened) holds(c *snapshot.Credential) bool {
+	if o.credential == c {
+		return true
+	}
+	if !bytes.Equal(snapshot.EncodeCredential(o.credential), snapshot.EncodeCredential(c)) {
+		return false
+	}
+	o.credential = c
+	return true
 }
 
 func (o *opened) acquire() { o.users++ }
