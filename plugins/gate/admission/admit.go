@@ -164,13 +164,13 @@ func holds(v engine.Value, tok string) bool {
 
 // decideCall asks the policy about an MCP message.
 func (x *stream) decideCall() filter.Action {
-	http := httpInput(&x.req, engine.Value{})
-	d := x.state.decide(x.parties.input(policies.KindMCP, http, messageInput(&x.msg)), x.now)
+	x.http, x.call = httpInput(&x.req, engine.Value{}), messageInput(&x.msg)
+	d := x.state.decide(x.parties.input(policies.KindMCP, x.http, x.call), x.now)
 	d.ID = x.gate.ids.next(x.now)
 	if d.Verdict != policies.Allow {
 		return x.deny(d, x.msg.Refuse(d.Reason).Reply(d.ID))
 	}
-	x.answer = &answer{http: http, list: x.msg.Class == mcp.Listing}
+	x.answer = &answer{list: x.msg.Class == mcp.Listing}
 	return x.admit(d)
 }
 
@@ -180,7 +180,8 @@ func (x *stream) decidePlain() filter.Action {
 	if !ok {
 		return x.refuse(policies.PathAmbiguous)
 	}
-	d := x.state.decide(x.parties.input(x.target.Kind, httpInput(&x.req, query), engine.Value{}), x.now)
+	x.http = httpInput(&x.req, query)
+	d := x.state.decide(x.parties.input(x.target.Kind, x.http, x.call), x.now)
 	d.ID = x.gate.ids.next(x.now)
 	if d.Verdict != policies.Allow {
 		return x.deny(d, refusal.New(x.style(), d.Reason, d.ID))
@@ -205,6 +206,7 @@ func (x *stream) admit(d policies.Decision) filter.Action {
 		return x.refuse(policies.Internal)
 	}
 	x.settled = admitted
+	x.gate.open.add(x)
 	return filter.Continue
 }
 

@@ -6,7 +6,6 @@ import (
 	"keyward/plugins/filter"
 	"keyward/plugins/mcp"
 	"keyward/policies"
-	"keyward/policies/engine"
 )
 
 // An answer is what is done to the answer of an admitted MCP message. Lists are
@@ -14,8 +13,7 @@ import (
 // request; event streams are read event by event, as a server can put a list, or
 // a request of its own, into any of them.
 type answer struct {
-	http engine.Value // the request line, as the policy sees it
-	list bool         // tools/list: a single document has to be filtered too
+	list bool // tools/list: a single document has to be filtered too
 	form form
 	sse  *mcp.SSEFilter
 }
@@ -31,7 +29,7 @@ const (
 
 // keep decides whether a tool is listed.
 func (x *stream) keep(tool string) bool {
-	in := x.parties.input(policies.KindMCP, x.answer.http, entryInput(x.msg.Revision, tool))
+	in := x.parties.input(policies.KindMCP, x.http, entryInput(x.msg.Revision, tool))
 	return x.state.decide(in, x.now).Verdict == policies.Allow
 }
 
@@ -47,8 +45,9 @@ func (x *stream) eventKeep() func(string) bool {
 
 // ResponseHeaders finds out what kind of answer it is.
 func (x *stream) ResponseHeaders(end bool) filter.Action {
+	x.answering = true
 	switch {
-	case x.settled == withheld:
+	case x.settled == withheld, x.ends():
 		return filter.Hold
 	case x.answer == nil || end:
 		return filter.Continue
@@ -119,6 +118,8 @@ func (x *stream) ResponseBody(size int, end bool) filter.Action {
 	switch {
 	case x.settled == withheld:
 		return filter.Hold
+	case x.ends():
+		return x.lastChunk()
 	case x.answer == nil:
 		return filter.Continue
 	case x.answer.form == events:
@@ -135,7 +136,7 @@ func (x *stream) ResponseBody(size int, end bool) filter.Action {
 // document that is still held can't be replaced any more.
 func (x *stream) ResponseTrailers() filter.Action {
 	switch {
-	case x.settled == withheld:
+	case x.settled == withheld, x.ends():
 		return filter.Hold
 	case x.answer == nil || x.answer.form == events:
 		return filter.Continue
@@ -182,8 +183,9 @@ func (x *stream) filterEvents() filter.Action {
 // reset.
 func (x *stream) withhold(reason policies.Reason) filter.Action {
 	x.settled = withheld
+	x.gate.open.remove(x)
 	d := policies.Decision{ID: x.gate.ids.next(x.now), Reason: reason}
-	x.gate.host.Log(filter.Warn, x.line(d))
+	x.gate.host.Log(filter.Warn, "deny"+x.line(d))
 	_ = x.s.Reply(x.msg.Refuse(reason).Reply(d.ID))
 	return filter.Hold
 }

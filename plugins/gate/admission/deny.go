@@ -13,11 +13,16 @@ import (
 // refuse answers a request that never got to the policy.
 func (x *stream) refuse(reason policies.Reason) filter.Action {
 	d := policies.Decision{ID: x.gate.ids.next(x.now), Reason: reason}
+	return x.deny(d, x.reply(d))
+}
+
+// reply is a refusal as the request's client understands it.
+func (x *stream) reply(d policies.Decision) filter.Reply {
 	if x.target != nil && x.target.Kind == policies.KindMCP {
-		fault := mcp.Fault{Reason: reason, ID: x.msg.ID, Revision: x.msg.Revision}
-		return x.deny(d, fault.Reply(d.ID))
+		fault := mcp.Fault{Reason: d.Reason, ID: x.msg.ID, Revision: x.msg.Revision}
+		return fault.Reply(d.ID)
 	}
-	return x.deny(d, refusal.New(x.style(), reason, d.ID))
+	return refusal.New(x.style(), d.Reason, d.ID)
 }
 
 // refuseCall answers an MCP message that can't be read or is not accepted.
@@ -38,7 +43,7 @@ func (x *stream) style() refusal.Style {
 func (x *stream) deny(d policies.Decision, r filter.Reply) filter.Action {
 	x.settled = refused
 	x.answer = nil
-	x.gate.host.Log(filter.Info, x.line(d))
+	x.gate.host.Log(filter.Info, "deny"+x.line(d))
 	_ = x.s.Reply(r)
 	return filter.Hold
 }
@@ -47,7 +52,7 @@ func (x *stream) deny(d policies.Decision, r filter.Reply) filter.Action {
 // nothing of what a client sent can get into the log through it.
 func (x *stream) line(d policies.Decision) string {
 	var b strings.Builder
-	b.WriteString("deny reason=")
+	b.WriteString(" reason=")
 	b.WriteString(string(d.Reason))
 	b.WriteString(" decision=")
 	b.WriteString(d.ID)

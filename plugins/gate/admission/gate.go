@@ -13,6 +13,7 @@ type Gate struct {
 	ids    *ids
 	source *live.Source // nil: not configured yet, everything is denied
 	state  *state       // of what was in force last; nil: none
+	open   openStreams
 }
 
 var _ filter.Background = (*Gate)(nil)
@@ -26,7 +27,7 @@ func Refuse() filter.Reply { return refusal.New(refusal.Problem, policies.Intern
 // Configure takes an object with the member "snapshot", "manager", or both; see
 // package live. All of it is checked before any of it is in force.
 func (g *Gate) Configure(config []byte) error {
-	source, err := live.NewSource(g.host, config, 0)
+	source, err := live.NewSource(g.host, config, cutTick)
 	if err != nil {
 		return err
 	}
@@ -63,10 +64,11 @@ func (g *Gate) inForce(now int64) (*state, policies.Reason) {
 	return g.state, policies.ReasonNone
 }
 
-// Tick follows the Manager.
+// Tick follows the Manager, and ends streams that are no longer allowed.
 func (g *Gate) Tick() {
 	if g.source != nil {
 		g.source.Tick()
+		g.lookAfter(g.host.Now())
 	}
 }
 

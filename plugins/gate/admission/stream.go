@@ -7,6 +7,7 @@ import (
 	"keyward/plugins/mcp"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
+	"keyward/policies/engine"
 )
 
 // A stream is one request and its answer. The verdict falls in exactly one of
@@ -24,9 +25,18 @@ type stream struct {
 	headers  mcp.Headers
 	msg      mcp.Message
 	parties  *parties
+	http     engine.Value // the request line, as the policy sees it
+	call     engine.Value // the MCP message, likewise; undefined: none
 
 	settled settled
 	answer  *answer // nil: the answer is passed on as it is
+
+	prev, next *stream         // in the list of open streams
+	answering  bool            // response headers have come
+	ending     policies.Reason // why it is to end; ReasonNone: it isn't
+	until      int64           // when it ends at the latest, Unix nanoseconds
+	said       bool            // the client was told
+	cutBy      string          // ID of the decision to cut it; "": none yet
 }
 
 // settled says whether the verdict has been given.
@@ -97,7 +107,7 @@ func (x *stream) after() filter.Action {
 }
 
 // Done is called last; the record of the request is written here.
-func (x *stream) Done() {}
+func (x *stream) Done() { x.gate.open.remove(x) }
 
 // tooLarge reports a body whose announced length is beyond what is read, or is
 // no length at all.
