@@ -85,12 +85,15 @@ func ValidSecret(prefix, s string) bool {
 	return ok && token.Valid(token.Prefix+rest)
 }
 
-// Bearer returns the token under a prefix of the Authorization headers of a
-// request, of which there must be one; false: there is no such token.
-func Bearer(prefix string, authorization []string) (string, bool) {
+// Bearer returns the bearer token (RFC 6750) of the Authorization headers of a
+// request, of which there must be one; empty: there is none.
+func Bearer(authorization []string) string {
 	if len(authorization) != 1 {
-		return "", false
+		return ""
 	}
 	scheme, secret, _ := strings.Cut(authorization[0], " ")
-	return secret, strings.EqualFold(scheme, "Bearer") && ValidSecret(prefix, secret)
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return secret
 }

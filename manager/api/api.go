@@ -33,11 +33,12 @@ const (
 
 // Options of an API. The zero value works.
 type Options struct {
-	Compiler manager.Compiler      // nil: policies can be neither checked, tested nor published
-	Log      *slog.Logger          // nil: slog.Default
-	Metrics  prometheus.Registerer // nil: a registry of its own
-	Now      func() time.Time      // nil: time.Now
-	Version  string                // of the program; empty: "dev"
+	Compiler   manager.Compiler      // nil: policies can be neither checked, tested nor published
+	Log        *slog.Logger          // nil: slog.Default
+	Metrics    prometheus.Registerer // nil: a registry of its own
+	Now        func() time.Time      // nil: time.Now
+	Version    string                // of the program; empty: "dev"
+	Identifier Identifier            // nil: admin tokens alone count
 	// GatewayKey is the public key that gateways need, as the status shows it; empty:
 	// there is no channel for gateways.
 	GatewayKey string
@@ -52,6 +53,7 @@ type API struct {
 	metrics  *metrics
 	failures *limit.Limiter
 
+	identifier Identifier
 	gatewayKey string
 	mux        *http.ServeMux
 	huma       huma.API
@@ -73,6 +75,7 @@ func New(s *store.Store, opt Options) (*API, error) {
 		now:      opt.Now,
 		failures: limit.New(),
 
+		identifier: opt.Identifier,
 		gatewayKey: opt.GatewayKey,
 		mux:        http.NewServeMux(),
 	}
@@ -132,7 +135,7 @@ func config(version string) huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"admin": {Type: "http", Scheme: "bearer", Description: "An admin token, kwa_…"},
+					"admin": {Type: "http", Scheme: "bearer", Description: "An admin token, kwa_…, or an ID token where the Manager knows an OpenID provider"},
 				},
 			},
 		},

@@ -18,7 +18,27 @@ import (
 // A caller is who makes a request.
 type caller struct {
 	manager.Actor
-	secret string // their admin token; keys for kept answers come from it
+	secret string // their token; keys for kept answers come from it
+}
+
+// An Identifier knows callers by tokens of somebody else's, such as an OpenID
+// provider's.
+type Identifier interface {
+	// Identify returns who holds a token. [manager.ErrForbidden]: nobody whom it
+	// knows; any other error says nothing of the token.
+	Identify(ctx context.Context, token string) (manager.Actor, error)
+}
+
+// identify returns who sends a request. [manager.ErrForbidden]: nobody known.
+func (a *API) identify(ctx context.Context, secret string) (manager.Actor, error) {
+	switch {
+	case manager.ValidSecret(manager.AdminPrefix, secret):
+		return a.store.Authenticate(ctx, secret)
+	case secret != "" && a.identifier != nil:
+		return a.identifier.Identify(ctx, secret)
+	default:
+		return manager.Actor{}, manager.ErrForbidden
+	}
 }
 
 type contextKey int
@@ -37,8 +57,8 @@ func callerOf(ctx context.Context) caller {
 // roleName is where an operation says which role it needs.
 const roleName = "x-keyward-role"
 
-// authenticate lets a request on that carries an admin token of the role that
-// its operation needs.
+// authenticate lets a request on that carries a token of the role that its
+// operation needs.
 func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
 	need, ok := ctx.Operation().Extensions[roleName].(manager.Role)
@@ -46,29 +66,26 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 		a.refuse(ctx, http.StatusForbidden, "no role may do this")
 		return
 	}
-	secret, ok := manager.Bearer(manager.AdminPrefix, r.Header.Values("Authorization"))
+	secret := manager.Bearer(r.Header.Values("Authorization"))
 	remote := limit.Network(r.RemoteAddr)
 	// A flood of wrong tokens from one network is turned away without a look-up. A
 	// token that was right before is looked up even then: others must not lock its
 	// holder out.
-	if wait := a.failures.Wait(remote, a.now()); wait > 0 && !(ok && a.failures.Known(secret)) {
+	if wait := a.failures.Wait(remote, a.now()); wait > 0 && !a.failures.Known(secret) {
 		a.metrics.denied.WithLabelValues("rate").Inc()
 		ctx.SetHeader("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		a.refuse(ctx, http.StatusTooManyRequests, "too many requests with wrong tokens")
 		return
 	}
-	who, err := manager.Actor{}, manager.ErrForbidden
-	if ok {
-		who, err = a.store.Authenticate(r.Context(), secret)
-	}
+	who, err := a.identify(r.Context(), secret)
 	switch {
 	case errors.Is(err, manager.ErrForbidden):
 		a.failures.Fail(remote, secret, a.now())
 		a.metrics.denied.WithLabelValues("token").Inc()
-		a.log.LogAttrs(r.Context(), slog.LevelWarn, "request without a valid admin token",
+		a.log.LogAttrs(r.Context(), slog.LevelWarn, "request without a valid token",
 			slog.String("request", requestID(r.Context())), slog.String("remote", remote))
 		ctx.SetHeader("WWW-Authenticate", `Bearer realm="keyward"`)
-		a.refuse(ctx, http.StatusUnauthorized, "send a valid admin token as Authorization: Bearer")
+		a.refuse(ctx, http.StatusUnauthorized, "send a valid token as Authorization: Bearer")
 		return
 	case err != nil:
 		a.write(ctx, a.problem(r.Context(), err))

@@ -98,7 +98,8 @@ func (c *Channel) authenticate(r *http.Request) (string, error) {
 }
 
 func bearer(r *http.Request) (string, bool) {
-	return manager.Bearer(manager.GatewayPrefix, r.Header.Values("Authorization"))
+	secret := manager.Bearer(r.Header.Values("Authorization"))
+	return secret, manager.ValidSecret(manager.GatewayPrefix, secret)
 }
 
 // changes answers what changed since what a gateway has, or waits for it.

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"keyward/manager/oidc"
 )
 
 // maxConfig bounds the configuration file and the files it names, in bytes.
@@ -25,6 +27,7 @@ type Config struct {
 	API        ListenConfig     `yaml:"api"` // Listen empty: 127.0.0.1:8700
 	Operations OperationsConfig `yaml:"operations"`
 	Gateways   GatewaysConfig   `yaml:"gateways"`
+	OIDC       *oidc.Config     `yaml:"oidc"` // nil: admin tokens alone count
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -101,6 +104,11 @@ func (c *Config) complete(dir string) error {
 	}
 	if err := cmp.Or(c.API.check("api"), c.Gateways.check("gateways")); err != nil {
 		return err
+	}
+	if c.OIDC != nil {
+		if err := c.OIDC.Validate(); err != nil {
+			return fmt.Errorf("oidc: %w", err)
+		}
 	}
 	if c.Store.DSNFile != "" {
 		b, err := readFile(c.Store.DSNFile)

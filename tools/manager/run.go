@@ -18,6 +18,7 @@ import (
 
 	"keyward/manager/api"
 	"keyward/manager/channel"
+	"keyward/manager/oidc"
 	"keyward/manager/rego"
 	"keyward/manager/store"
 	"keyward/plugins/changes"
@@ -55,7 +56,13 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	}
 	public := changes.FormatPublicKey(key.Public().(ed25519.PublicKey))
 	log.Info("gateways need this public key", slog.String("key", public))
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public})
+	identifier, err := identifier(c.OIDC)
+	if err != nil {
+		return err
+	}
+	a, err := api.New(s, api.Options{
+		Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public, Identifier: identifier,
+	})
 	if err != nil {
 		return err
 	}
@@ -71,6 +78,18 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
 		sweep(ctx, s, log)
 	})
+}
+
+// identifier is nil without a provider.
+func identifier(c *oidc.Config) (api.Identifier, error) {
+	if c == nil {
+		return nil, nil
+	}
+	p, err := oidc.New(*c, oidc.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("oidc: %w", err)
+	}
+	return p, nil
 }
 
 func newHTTP(h http.Handler, log *slog.Logger) *http.Server {

@@ -43,6 +43,8 @@ func TestLoadConfig(t *testing.T) {
 		"clear text for the network": "store: {dsn: x}\napi: {listen: 0.0.0.0:8700}\n",
 		"a name that may be any":     "store: {dsn: x}\napi: {listen: ':8700'}\n",
 		"a certificate without key":  "store: {dsn: x}\napi: {cert: x}\n",
+		"a provider in clear text":   "store: {dsn: x}\noidc: {issuer: 'http://idp.example', audience: k, roles: {ops: admin}}\n",
+		"a provider's unknown role":  "store: {dsn: x}\noidc: {issuer: 'https://idp.example', audience: k, roles: {ops: root}}\n",
 	} {
 		if _, err := manager.LoadConfig(writeConfig(t, text)); err == nil {
 			t.Errorf("%s: loaded", name)
