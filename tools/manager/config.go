@@ -27,7 +27,8 @@ type Config struct {
 	API        ListenConfig     `yaml:"api"` // Listen empty: 127.0.0.1:8700
 	Operations OperationsConfig `yaml:"operations"`
 	Gateways   GatewaysConfig   `yaml:"gateways"`
-	OIDC       *oidc.Config     `yaml:"oidc"` // nil: admin tokens alone count
+	OIDC       *oidc.Config     `yaml:"oidc"`   // nil: admin tokens alone count
+	Agents     *ListenConfig    `yaml:"agents"` // MCP server for agents that administer; nil: none
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -94,7 +95,12 @@ func (c *Config) complete(dir string) error {
 	c.Operations.Listen = cmp.Or(c.Operations.Listen, "127.0.0.1:8701")
 	c.Gateways.Listen = cmp.Or(c.Gateways.Listen, "127.0.0.1:8702")
 	c.Gateways.SigningKey = cmp.Or(c.Gateways.SigningKey, "gateways.pem")
-	for _, p := range []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key, &c.Gateways.Cert, &c.Gateways.Key, &c.Gateways.SigningKey} {
+	paths := []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key, &c.Gateways.Cert, &c.Gateways.Key, &c.Gateways.SigningKey}
+	if c.Agents != nil {
+		c.Agents.Listen = cmp.Or(c.Agents.Listen, "127.0.0.1:8703")
+		paths = append(paths, &c.Agents.Cert, &c.Agents.Key)
+	}
+	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -104,6 +110,11 @@ func (c *Config) complete(dir string) error {
 	}
 	if err := cmp.Or(c.API.check("api"), c.Gateways.check("gateways")); err != nil {
 		return err
+	}
+	if c.Agents != nil {
+		if err := c.Agents.check("agents"); err != nil {
+			return err
+		}
 	}
 	if c.OIDC != nil {
 		if err := c.OIDC.Validate(); err != nil {

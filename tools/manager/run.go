@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"keyward/manager/agent"
 	"keyward/manager/api"
 	"keyward/manager/channel"
 	"keyward/manager/oidc"
@@ -73,6 +74,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		{name: "api", listen: c.API.Listen, cert: c.API.Cert, key: c.API.Key, Server: newHTTP(a, log)},
 		{name: "gateways", listen: c.Gateways.Listen, cert: c.Gateways.Cert, key: c.Gateways.Key, Server: newHTTP(gateways, log)},
 		{name: "operations", listen: c.Operations.Listen, Server: newHTTP(ops, log)},
+	}
+	if l := c.Agents; l != nil {
+		servers = append(servers, &server{name: "agents", listen: l.Listen, cert: l.Cert, key: l.Key, Server: newHTTP(agent.New(a, log), log)})
 	}
 	return serve(ctx, servers, log, &stopping, func(ctx context.Context) {
 		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
