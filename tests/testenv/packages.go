@@ -16,6 +16,7 @@ const (
 	MCPPackage        = "mcp==2.3.0"
 	OpenAIPackage     = "openai==3.54.0"
 	MCPSDKPackage     = "@modelcontextprotocol/sdk@1.32.2"
+	SynapsePackage    = "matrix-synapse==1.163.2"
 	EverythingPackage = "@modelcontextprotocol/server-everything@2026.8.31"
 )
 

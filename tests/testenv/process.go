@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +39,8 @@ type Process struct {
 	done chan struct{} // closed when the process has ended
 	err  error         // how; read only after done
 	stop chan struct{}
+	kill chan struct{}
+	once sync.Once
 }
 
 // Start runs c and waits until it is healthy. Its output is kept in a file and
@@ -48,6 +51,7 @@ func Start(t testing.TB, c Command) *Process {
 		log:  filepath.Join(t.TempDir(), filepath.Base(c.Path)+".log"),
 		done: make(chan struct{}),
 		stop: make(chan struct{}),
+		kill: make(chan struct{}),
 	}
 	out, err := os.Create(p.log)
 	if err != nil {
@@ -93,6 +97,10 @@ func (p *Process) keep(c Command, out *os.File, started chan<- error) {
 	select {
 	case p.err = <-ended:
 		return
+	case <-p.kill:
+		_ = cmd.Process.Kill()
+		p.err = <-ended
+		return
 	case <-p.stop:
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -102,6 +110,12 @@ func (p *Process) keep(c Command, out *os.File, started chan<- error) {
 		_ = cmd.Process.Kill()
 		p.err = <-ended
 	}
+}
+
+// Kill ends the process at once, as a power cut does, and waits for its end.
+func (p *Process) Kill() {
+	p.once.Do(func() { close(p.kill) })
+	<-p.done
 }
 
 func (p *Process) await(t testing.TB, c Command) {
