@@ -17,6 +17,7 @@ const (
 	KindAdminToken Kind = "admin-token"
 	KindStore      Kind = "store"
 	KindWorker     Kind = "worker"
+	KindRoom       Kind = "room"
 )
 
 // Meta is what every object has.

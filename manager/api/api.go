@@ -107,6 +107,7 @@ func (a *API) register() {
 	a.registerGrants()
 	a.registerPolicies()
 	a.registerGateways()
+	a.registerRooms()
 	a.registerAdminTokens()
 }
 

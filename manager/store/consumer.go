@@ -211,3 +211,6 @@ func asReference(err error, field string) error {
 
 // noRows reports whether err says that a query found nothing.
 func noRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// isNotFound reports whether err says that there is no such object.
+func isNotFound(err error) bool { return errors.Is(err, manager.ErrNotFound) }

@@ -200,6 +200,11 @@ func (r reader) Log(ctx context.Context, from uint64, limit int) ([]manager.LogE
 	return r.logEntries(ctx, `position >= $1 ORDER BY position LIMIT $2`, from, limit)
 }
 
+// Decision returns up to limit entries that a decision's ID stands in.
+func (r reader) Decision(ctx context.Context, id string, limit int) ([]manager.LogEntry, error) {
+	return r.logEntries(ctx, `id = $1 AND kind <> 'action' ORDER BY position LIMIT $2`, id, limit)
+}
+
 func (r reader) logEntries(ctx context.Context, where string, args ...any) ([]manager.LogEntry, error) {
 	rows, err := r.q.QueryContext(ctx, `SELECT position, body, hash, time FROM log WHERE `+where, args...)
 	if err != nil {

@@ -22,13 +22,21 @@ func (s *Store) Generation(ctx context.Context) (manager.Status, error) { return
 func (s *Store) Status(ctx context.Context) (manager.Status, error) {
 	var st manager.Status
 	err := s.view(ctx, func(r reader) (err error) {
-		if st, err = r.state(ctx); err != nil {
-			return err
-		}
-		return r.q.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM consumers), (SELECT COUNT(*) FROM targets),
-			(SELECT COUNT(*) FROM grants), (SELECT COUNT(*) FROM gateways)`).
-			Scan(&st.Consumers, &st.Targets, &st.Grants, &st.Gateways)
+		st, err = r.Counts(ctx)
+		return err
 	})
+	return st, err
+}
+
+// Counts is [Store.Status] within a transaction.
+func (r reader) Counts(ctx context.Context) (manager.Status, error) {
+	st, err := r.state(ctx)
+	if err != nil {
+		return st, err
+	}
+	err = r.q.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM consumers), (SELECT COUNT(*) FROM targets),
+			(SELECT COUNT(*) FROM grants), (SELECT COUNT(*) FROM gateways)`).
+		Scan(&st.Consumers, &st.Targets, &st.Grants, &st.Gateways)
 	return st, err
 }
 

@@ -29,6 +29,6 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newConsumer(), newDemo(), newEnvoy(), newGateway(), newManager(), newPlugins(), newPolicy(), newSeal(), newSnapshot(), newToken())
+	root.AddCommand(newConsumer(), newDemo(), newEnvoy(), newGateway(), newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newToken())
 	return root
 }
