@@ -17,6 +17,7 @@ const (
 	Auth   Kind = "auth"   // a request that was not authenticated
 	Action Kind = "action" // something that was done in the Manager
 	Gap    Kind = "gap"    // records that a gateway could not keep
+	Cut    Kind = "cut"    // an open stream that was ended
 )
 
 // An Entry is what a room shows of one entry of the audit log. All its text
@@ -45,10 +46,12 @@ type Entry struct {
 	Lost   uint64 // of a gap: how many records
 }
 
-// Options are a room's settings. The zero value digests what may be digested.
+// Options are how a message is made. The zero value digests what may be
+// digested.
 type Options struct {
-	EachLLM  bool // a line for each LLM request, no digest
-	EachAuth bool // a line for each request that was not authenticated
+	Log      string // names the audit log, for machines
+	EachLLM  bool   // a line for each LLM request, no digest
+	EachAuth bool   // a line for each request that was not authenticated
 }
 
 // Digests reports whether entries of kind k are counted rather than shown one

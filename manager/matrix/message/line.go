@@ -58,6 +58,12 @@ func lineOf(e Entry) *line {
 	case Gap:
 		l.strong("⚠ " + clock(e.Time) + " lost " + strconv.FormatUint(e.Lost, 10) + " records")
 		l.foreign(" · ", e.Object, maxName)
+	case Cut:
+		l.strong("✂ " + clock(e.Time) + " stream ended")
+		l.foreign(" · ", e.Consumer, maxName)
+		l.foreign(" · ", e.Target, maxName)
+		l.foreign(" · because ", string(e.Reason), maxName)
+		l.foreign(" · ", e.ID, maxName)
 	default:
 		l.request(e)
 	}

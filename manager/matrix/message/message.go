@@ -22,13 +22,22 @@ type Content struct {
 	Format        string   `json:"format"`
 	FormattedBody string   `json:"formatted_body"`
 	Mentions      struct{} `json:"m.mentions"`
-	Records       Records  `json:"org.keyward.records"`
+	Records       *Records `json:"org.keyward.records,omitempty"` // nil: it shows no entries
+	Relates       *Relates `json:"m.relates_to,omitempty"`
+}
+
+// Relates says what a message answers.
+type Relates struct {
+	InReplyTo struct {
+		Event string `json:"event_id"`
+	} `json:"m.in_reply_to"`
 }
 
 // Records is a message's field for machines. Every entry from First to Last
 // that belongs into the room is either among Entries or counted in Digests.
 type Records struct {
-	First   uint64    `json:"first"` // index in the audit log
+	Log     string    `json:"log,omitempty"` // which audit log; a restored store begins another
+	First   uint64    `json:"first"`         // index in the audit log
 	Last    uint64    `json:"last"`
 	Entries []Record  `json:"entries,omitempty"`
 	Digests []*Digest `json:"digests,omitempty"`
@@ -59,6 +68,7 @@ type Record struct {
 // returns how many that are: at least one, unless there are none.
 func Pack(entries []Entry, opt Options) (Content, int) {
 	p := packer{opt: opt, alike: map[likeness]int{}}
+	p.records.Log = opt.Log
 	n := 0
 	for n < len(entries) && p.add(entries[n]) {
 		n++
@@ -137,6 +147,13 @@ func (p *packer) content() Content {
 	for i, e := range p.counted {
 		lines = append(lines, lineOfDigest(e, p.records.Digests[i].Count))
 	}
+	c := contentOf(lines)
+	c.Records = &p.records
+	return c
+}
+
+// contentOf puts lines below each other.
+func contentOf(lines []*line) Content {
 	var plain, html strings.Builder
 	for i, l := range lines {
 		if i > 0 {
@@ -149,7 +166,6 @@ func (p *packer) content() Content {
 	return Content{
 		MsgType: "m.notice", Format: "org.matrix.custom.html",
 		Body: plain.String(), FormattedBody: html.String(),
-		Records: p.records,
 	}
 }
 
