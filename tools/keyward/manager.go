@@ -29,6 +29,11 @@ func newManager() *cobra.Command {
   gateways:
     listen: 127.0.0.1:8702   # gateways hear of changes here
     signingKey: gateways.pem # made if missing; its public half is in the log
+  matrix:                    # optional: rooms that show every decision; docs/matrix.md
+    homeserver: http://127.0.0.1:8008
+    user: "@keyward:example.org"
+    admins: ["@alice:example.org"]
+    registrationSecretFile: registration.secret
 
 The first start prints an admin token that ends after a day.`,
 		Example: `  keyward manager --config manager.yaml

@@ -29,6 +29,7 @@ type Config struct {
 	Gateways   GatewaysConfig   `yaml:"gateways"`
 	OIDC       *oidc.Config     `yaml:"oidc"`   // nil: admin tokens alone count
 	Agents     *ListenConfig    `yaml:"agents"` // MCP server for agents that administer; nil: none
+	Matrix     MatrixConfig     `yaml:"matrix"`
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -100,7 +101,7 @@ func (c *Config) complete(dir string) error {
 		c.Agents.Listen = cmp.Or(c.Agents.Listen, "127.0.0.1:8703")
 		paths = append(paths, &c.Agents.Cert, &c.Agents.Key)
 	}
-	for _, p := range paths {
+	for _, p := range append(paths, c.Matrix.paths()...) {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -120,6 +121,9 @@ func (c *Config) complete(dir string) error {
 		if err := c.OIDC.Validate(); err != nil {
 			return fmt.Errorf("oidc: %w", err)
 		}
+	}
+	if err := c.Matrix.complete(dir); err != nil {
+		return fmt.Errorf("matrix: %w", err)
 	}
 	if c.Store.DSNFile != "" {
 		b, err := readFile(c.Store.DSNFile)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"keyward/manager/agent"
 	"keyward/manager/api"
 	"keyward/manager/channel"
+	"keyward/manager/matrix"
 	"keyward/manager/oidc"
 	"keyward/manager/rego"
 	"keyward/manager/store"
@@ -68,8 +70,12 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		return err
 	}
 	gateways := channel.New(s, channel.Options{Key: key, Log: log, Stop: ctx.Done()})
+	rooms, err := c.Matrix.service(s, log, registry)
+	if err != nil {
+		return err
+	}
 	var stopping atomic.Bool
-	ops := operations(s, registry, &stopping)
+	ops := operations(s, rooms, registry, &stopping)
 	servers := []*server{
 		{name: "api", listen: c.API.Listen, cert: c.API.Cert, key: c.API.Key, Server: newHTTP(a, log)},
 		{name: "gateways", listen: c.Gateways.Listen, cert: c.Gateways.Cert, key: c.Gateways.Key, Server: newHTTP(gateways, log)},
@@ -80,6 +86,11 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	}
 	return serve(ctx, servers, log, &stopping, func(ctx context.Context) {
 		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		if rooms != nil {
+			wg.Go(func() { rooms.Run(ctx) })
+		}
 		sweep(ctx, s, log)
 	})
 }
@@ -110,7 +121,7 @@ func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
 
 // operations serves what whoever operates the Manager needs. It has no
 // credentials, and tells no secrets.
-func operations(s *store.Store, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
+func operations(s *store.Store, rooms *matrix.Service, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -123,6 +134,9 @@ func operations(s *store.Store, registry *prometheus.Registry, stopping *atomic.
 			http.Error(w, "the store does not answer, or has another schema", http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
+			if rooms != nil { // a Manager without its homeserver still serves gateways
+				fmt.Fprintln(w, "matrix:", rooms.Health(ctx))
+			}
 		}
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

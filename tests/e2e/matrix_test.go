@@ -1,0 +1,292 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"keyward/manager"
+	"keyward/manager/matrix"
+	"keyward/manager/store"
+	"keyward/policies"
+	"keyward/tests/e2e/rooms"
+	"keyward/tests/testenv"
+)
+
+// A matrixWorld is a store, a homeserver and what runs between them.
+type matrixWorld struct {
+	*store.Store
+	hs    *testenv.Homeserver
+	alice testenv.MatrixUser // the admin
+	opt   matrix.Options
+	dir   string
+	log   *lockedBuffer
+	seq   uint64
+}
+
+// A lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newMatrixWorld(t *testing.T, hs *testenv.Homeserver) *matrixWorld {
+	t.Helper()
+	w := &matrixWorld{hs: hs, alice: hs.Register(t, "alice", true), dir: t.TempDir(), log: &lockedBuffer{}}
+	var err error
+	if w.Store, err = store.Open(t.Context(), filepath.Join(w.dir, "keyward.db"), store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		w.Close()
+		if t.Failed() {
+			t.Logf("log of the service:\n%s", w.log.String()[max(0, len(w.log.String())-6000):])
+		}
+	})
+	w.opt = matrix.Options{
+		Homeserver: hs.URL, User: "@keyward:" + hs.Name, Admins: []string{w.alice.ID},
+		Registration: matrix.Registration{Secret: hs.Secret}, Session: filepath.Join(w.dir, "matrix.session"),
+		Log: slog.New(slog.NewTextHandler(w.log, nil)),
+	}
+	return w
+}
+
+// serve runs the service until stop is called or the test ends.
+func (w *matrixWorld) serve(t *testing.T) (stop func()) {
+	t.Helper()
+	s, err := matrix.New(w.Store, w.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
+	t.Cleanup(stop)
+	return stop
+}
+
+func (w *matrixWorld) mutate(t *testing.T, fn func(context.Context, *store.Tx) error) {
+	t.Helper()
+	_, err := w.Mutate(t.Context(), store.Mutation{By: manager.Self}, func(tx *store.Tx) error { return fn(t.Context(), tx) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *matrixWorld) worker(t *testing.T, id string) {
+	t.Helper()
+	w.mutate(t, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.CreateConsumer(ctx, manager.ConsumerSpec{ID: id, Kind: "worker"})
+		return err
+	})
+}
+
+// call records that a Worker called a tool.
+func (w *matrixWorld) calls(t *testing.T, worker string, n int) {
+	t.Helper()
+	var list []policies.Record
+	for range n {
+		w.seq++
+		list = append(list, policies.Record{
+			Type: policies.RecordDecision, ID: fmt.Sprintf("d%d", w.seq), Time: time.Now().UTC(), Sequence: w.seq,
+			Kind: policies.KindMCP, Consumer: worker, Target: "github", Method: "tools/call", Name: "create_issue", Verdict: policies.Allow,
+		})
+	}
+	if err := w.AppendRecords(t.Context(), "gateway", "vm", list); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settled waits until nothing waits for a room any more.
+func (w *matrixWorld) settled(t *testing.T) {
+	t.Helper()
+	w.until(t, "nothing waits", func(ctx context.Context) error {
+		posted, err := w.Posted(ctx)
+		if err != nil {
+			return err
+		}
+		size, err := w.LogSize(ctx)
+		if err != nil {
+			return err
+		}
+		n, _, err := w.Waiting(ctx)
+		if err == nil && (n > 0 || posted < size) {
+			err = fmt.Errorf("%d entries wait, %d of %d were read", n, posted, size)
+		}
+		return err
+	})
+}
+
+func (w *matrixWorld) until(t *testing.T, what string, ready func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if err := testenv.Await(ctx, ready); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// placed waits until a room is in Matrix, and alice in it.
+func (w *matrixWorld) placed(t *testing.T, id string) string {
+	t.Helper()
+	var place string
+	w.until(t, "room "+id, func(ctx context.Context) error {
+		r, err := w.Room(ctx, id)
+		if err == nil && r.Matrix == "" {
+			err = fmt.Errorf("it has no place")
+		}
+		place = r.Matrix
+		return err
+	})
+	w.until(t, "an invitation to "+id, func(context.Context) error {
+		status, b := w.hs.Try(t, http.MethodPost, "/_matrix/client/v3/join/"+url.PathEscape(place), w.alice.Token, struct{}{})
+		if status != http.StatusOK {
+			return fmt.Errorf("status %d: %s", status, b)
+		}
+		return nil
+	})
+	return place
+}
+
+// timeline is what a room shows, as alice reads it.
+func (w *matrixWorld) timeline(t *testing.T, place string) rooms.Timeline {
+	t.Helper()
+	tl, err := rooms.Read(t.Context(), w.hs.URL, w.alice.Token, place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tl
+}
+
+func (w *matrixWorld) members(t *testing.T, place string) map[string]string {
+	t.Helper()
+	var state []struct {
+		Type    string         `json:"type"`
+		Key     string         `json:"state_key"`
+		Content map[string]any `json:"content"`
+	}
+	w.hs.Call(t, http.MethodGet, "/_matrix/client/v3/rooms/"+url.PathEscape(place)+"/state", w.alice.Token, nil, &state)
+	m := map[string]string{}
+	for _, e := range state {
+		if e.Type == "m.room.member" {
+			m[e.Key], _ = e.Content["membership"].(string)
+		}
+	}
+	return m
+}
+
+// homeservers runs a test on each homeserver.
+func homeservers(t *testing.T, run func(*testing.T, *testenv.Homeserver)) {
+	t.Run("synapse", func(t *testing.T) { run(t, testenv.StartSynapse(t, testenv.HomeserverOptions{})) })
+	t.Run("dendrite", func(t *testing.T) { run(t, testenv.StartDendrite(t)) })
+}
+
+func TestRoomsShowEveryDecisionOnce(t *testing.T) {
+	skipUnlessE2E(t)
+	homeservers(t, func(t *testing.T, hs *testenv.Homeserver) {
+		w := newMatrixWorld(t, hs)
+		w.worker(t, "worker-a")
+		w.worker(t, "worker-b")
+		w.calls(t, "worker-a", 120)
+		stop := w.serve(t)
+		a, b, home := w.placed(t, "worker:worker-a"), w.placed(t, "worker:worker-b"), w.placed(t, "manager")
+		w.calls(t, "worker-a", 30)
+		w.calls(t, "worker-b", 10)
+		w.settled(t)
+		for place, want := range map[string]int{a: 150, b: 10} {
+			if got := w.timeline(t, place); len(got.Entries) != want || got.Check() != nil {
+				t.Errorf("%s shows %d entries, want %d: %v", place, len(got.Entries), want, got.Check())
+			}
+		}
+		if got := w.timeline(t, home); len(got.Entries) < 5 || got.Check() != nil {
+			t.Errorf("the Manager's room shows %d actions: %v", len(got.Entries), got.Check())
+		}
+		if got := w.timeline(t, a); len(got.Messages) > 20 {
+			t.Errorf("150 calls take %d messages", len(got.Messages))
+		}
+		m := w.members(t, a)
+		if len(m) != 3 || m["@keyward-worker-a:"+hs.Name] != "join" || m[w.alice.ID] != "join" {
+			t.Errorf("members = %v", m)
+		}
+		// Another start finds the same rooms and sends nothing again.
+		stop()
+		w.serve(t)
+		w.calls(t, "worker-b", 5)
+		w.settled(t)
+		if got := w.timeline(t, b); len(got.Entries) != 15 || got.Check() != nil || w.placed(t, "worker:worker-b") != b {
+			t.Errorf("after a restart: %d entries, %v", len(got.Entries), got.Check())
+		}
+	})
+}
+
+func TestRoomsAreKept(t *testing.T) {
+	skipUnlessE2E(t)
+	homeservers(t, func(t *testing.T, hs *testenv.Homeserver) {
+		w := newMatrixWorld(t, hs)
+		w.worker(t, "worker-a")
+		w.serve(t)
+		place := w.placed(t, "worker:worker-a")
+		path := "/_matrix/client/v3/rooms/" + url.PathEscape(place)
+		mallory := hs.Register(t, "mallory", false)
+		hs.Call(t, http.MethodPost, path+"/invite", w.alice.Token, map[string]string{"user_id": mallory.ID}, nil)
+		hs.Call(t, http.MethodPost, "/_matrix/client/v3/join/"+url.PathEscape(place), mallory.Token, struct{}{}, nil)
+		w.until(t, "a stranger is removed", func(context.Context) error {
+			if m := w.members(t, place)[mallory.ID]; m != "leave" {
+				return fmt.Errorf("membership %q", m)
+			}
+			return nil
+		})
+		hs.Call(t, http.MethodPost, path+"/leave", w.alice.Token, struct{}{}, nil)
+		w.placed(t, "worker:worker-a") // she is invited again
+
+		// A room that is gone is made anew, and goes on.
+		hs.Call(t, http.MethodPost, path+"/kick", w.alice.Token, map[string]string{"user_id": "@keyward-worker-a:" + hs.Name}, nil)
+		w.until(t, "the Worker is back", func(context.Context) error {
+			if m := w.members(t, place)["@keyward-worker-a:"+hs.Name]; m != "join" {
+				return fmt.Errorf("membership %q", m)
+			}
+			return nil
+		})
+		w.mutate(t, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteConsumer(ctx, "worker-a", 0) })
+		w.until(t, "a Worker that is deleted leaves", func(context.Context) error {
+			if m := w.members(t, place)["@keyward-worker-a:"+hs.Name]; m != "leave" {
+				return fmt.Errorf("membership %q", m)
+			}
+			return nil
+		})
+		w.settled(t)
+		if got := w.timeline(t, w.placed(t, "manager")); !slices.ContainsFunc(got.Entries, func(e rooms.Entry) bool { return strings.Contains(e.Action, "consumer delete") }) {
+			t.Error("the Manager's room does not show the deletion")
+		}
+	})
+}
+
+func skipUnlessE2E(t *testing.T) {
+	t.Helper()
+	if os.Getenv("KEYWARD_E2E") == "0" {
+		t.Skip("LEFT OUT: real homeservers are for make e2e")
+	}
+}

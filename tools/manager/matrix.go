@@ -1,0 +1,117 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"keyward/manager/matrix"
+	"keyward/manager/store"
+	"keyward/plugins/seal"
+)
+
+// A MatrixConfig says where the audit log shows, and who may command from there.
+// Of several Managers of one store, one has it.
+type MatrixConfig struct {
+	Homeserver string   `yaml:"homeserver"` // URL; empty: no Matrix
+	User       string   `yaml:"user"`       // the Manager's account, such as @keyward:example.org
+	Admins     []string `yaml:"admins"`     // people in all rooms, who may give commands
+	// Exactly one of these files is set: the homeserver's shared secret (Synapse,
+	// Dendrite), or a registration token (Tuwunel, Synapse).
+	RegistrationSecretFile string `yaml:"registrationSecretFile"`
+	RegistrationTokenFile  string `yaml:"registrationTokenFile"`
+	// Session is the file that keeps the Manager's own token; empty: matrix.session
+	// beside the configuration. It is made where it is missing.
+	Session string `yaml:"session"`
+	Prefix  string `yaml:"prefix"` // begins aliases and Workers' accounts; empty: keyward
+	// Target is the ID of the target that is the homeserver, for Workers; empty: they
+	// get no token of their own. GatewayKeys are files with the gateways' public keys,
+	// to which such tokens are sealed.
+	Target      string   `yaml:"target"`
+	GatewayKeys []string `yaml:"gatewayKeys"`
+
+	options matrix.Options
+}
+
+// paths are the files that it names.
+func (c *MatrixConfig) paths() []*string {
+	list := []*string{&c.RegistrationSecretFile, &c.RegistrationTokenFile, &c.Session}
+	for i := range c.GatewayKeys {
+		list = append(list, &c.GatewayKeys[i])
+	}
+	return list
+}
+
+// complete reads what the service needs; dir is that of the configuration.
+func (c *MatrixConfig) complete(dir string) error {
+	if c.Homeserver == "" {
+		return nil
+	}
+	if c.Session == "" {
+		c.Session = filepath.Join(dir, "matrix.session")
+	}
+	if (c.RegistrationSecretFile == "") == (c.RegistrationTokenFile == "") {
+		return errors.New("set one of registrationSecretFile and registrationTokenFile")
+	}
+	o := matrix.Options{
+		Homeserver: c.Homeserver, User: c.User, Admins: c.Admins, Session: c.Session, Prefix: c.Prefix, Target: c.Target,
+	}
+	for _, f := range []struct {
+		path string
+		to   *string
+	}{{c.RegistrationSecretFile, &o.Registration.Secret}, {c.RegistrationTokenFile, &o.Registration.Token}} {
+		if f.path == "" {
+			continue
+		}
+		b, err := readFile(f.path)
+		if err != nil {
+			return err
+		}
+		if *f.to = strings.TrimSpace(string(b)); *f.to == "" {
+			return fmt.Errorf("%s: is empty", f.path)
+		}
+	}
+	if c.Target != "" {
+		keys, err := publicKeys(c.GatewayKeys)
+		if err != nil {
+			return err
+		}
+		o.Keys = func(context.Context) ([]*seal.PublicKey, error) { return keys, nil }
+	}
+	c.options = o
+	return o.Check()
+}
+
+func publicKeys(files []string) ([]*seal.PublicKey, error) {
+	if len(files) == 0 {
+		return nil, errors.New("target: needs gatewayKeys to seal to")
+	}
+	var keys []*seal.PublicKey
+	for _, f := range files {
+		b, err := readFile(f)
+		if err != nil {
+			return nil, err
+		}
+		k, err := seal.ParsePublic(strings.TrimSpace(string(b)))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// service returns the Matrix service; nil: there is none.
+func (c *MatrixConfig) service(s *store.Store, log *slog.Logger, registry prometheus.Registerer) (*matrix.Service, error) {
+	if c.Homeserver == "" {
+		return nil, nil
+	}
+	o := c.options
+	o.Log, o.Metrics = log, registry
+	return matrix.New(s, o)
+}
