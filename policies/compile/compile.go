@@ -75,7 +75,7 @@ func Compile(src Source, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := lower(p, data, false)
+	image, err := lower(p, data, titlesOf(c), false)
 	if err != nil {
 		return nil, err
 	}

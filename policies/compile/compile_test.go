@@ -14,6 +14,9 @@ import (
 
 const examplePolicy = `package keyward
 
+# METADATA
+# title: May it go on?
+# entrypoint: true
 default allow := false
 
 allow if {
@@ -23,6 +26,8 @@ allow if {
 
 allow if input.consumer.kind == data.trusted
 
+# METADATA
+# title: Too much at once
 deny contains "too many" if {
 	input.n > 10
 }
@@ -63,12 +68,12 @@ func TestCompiledPolicyDecides(t *testing.T) {
 	src := Source{Modules: map[string]string{"p.rego": examplePolicy}, Data: map[string]any{"trusted": "human"}}
 	tests := []struct {
 		name, entrypoint, input, want string
-		rules                         []engine.Location
+		rules                         []string // each with its title
 	}{
-		{name: "a grant allows", entrypoint: "keyward/allow", input: `{"grants":[{"tools":["x"]},{"tools":["y"]}],"mcp":{"name":"y"}}`, want: "true", rules: []engine.Location{{File: "p.rego", Row: 5}}},
-		{name: "data allows", entrypoint: "keyward/allow", input: `{"consumer":{"kind":"human"}}`, want: "true", rules: []engine.Location{{File: "p.rego", Row: 10}}},
-		{name: "nothing allows", entrypoint: "keyward/allow", input: `{}`, want: "false", rules: []engine.Location{{File: "p.rego", Row: 3}}},
-		{name: "reasons are collected", entrypoint: "keyward/deny", input: `{"n":11,"consumer":{"labels":{"b":"blocked","a":"blocked","c":""}}}`, want: `["a","b","too many"]`, rules: []engine.Location{{File: "p.rego", Row: 12}, {File: "p.rego", Row: 16}}},
+		{name: "a grant allows", entrypoint: "keyward/allow", input: `{"grants":[{"tools":["x"]},{"tools":["y"]}],"mcp":{"name":"y"}}`, want: "true", rules: []string{"p.rego:8 May it go on?"}},
+		{name: "data allows", entrypoint: "keyward/allow", input: `{"consumer":{"kind":"human"}}`, want: "true", rules: []string{"p.rego:13 May it go on?"}},
+		{name: "nothing allows", entrypoint: "keyward/allow", input: `{}`, want: "false", rules: []string{"p.rego:6 May it go on?"}},
+		{name: "reasons are collected", entrypoint: "keyward/deny", input: `{"n":11,"consumer":{"labels":{"b":"blocked","a":"blocked","c":""}}}`, want: `["a","b","too many"]`, rules: []string{"p.rego:17 Too much at once", "p.rego:21"}},
 		{name: "no reasons", entrypoint: "keyward/deny", input: `{"n":10}`, want: `[]`},
 	}
 	for _, tt := range tests {
@@ -80,7 +85,14 @@ func TestCompiledPolicyDecides(t *testing.T) {
 			if got.String() != tt.want {
 				t.Errorf("got %v, want %s", got, tt.want)
 			}
-			if diff := cmp.Diff(tt.rules, vm.Rules()); diff != "" {
+			var rules []string
+			for _, r := range vm.AppendRules(nil) {
+				if r.Name != r.Location.String() {
+					t.Errorf("%q is at %s", r.Name, r.Location)
+				}
+				rules = append(rules, strings.TrimSpace(r.Name+" "+r.Title))
+			}
+			if diff := cmp.Diff(tt.rules, rules); diff != "" {
 				t.Errorf("deciding rules (-want +got):\n%s", diff)
 			}
 		})

@@ -19,13 +19,15 @@ type lowerer struct {
 	arities   map[string]int
 	decides   map[string]int32
 	constants map[int32]int32 // functions that only return a constant
+	titles    titles
+	rules     map[engine.Loc]int32
 	queries   bool
 }
 
 // lower returns the image of plan with data as its base document. Plans become
 // entrypoints in their order: of rules, giving their value, or of any queries,
-// giving the set of their bindings.
-func lower(plan *ir.Policy, data engine.Value, queries bool) (*engine.Image, error) {
+// giving the set of their bindings. Titles of rules may be nil.
+func lower(plan *ir.Policy, data engine.Value, titles titles, queries bool) (*engine.Image, error) {
 	l := &lowerer{
 		queries:   queries,
 		plan:      plan,
@@ -35,6 +37,8 @@ func lower(plan *ir.Policy, data engine.Value, queries bool) (*engine.Image, err
 		arities:   engine.Builtins(),
 		decides:   map[string]int32{},
 		constants: map[int32]int32{},
+		titles:    titles,
+		rules:     map[engine.Loc]int32{},
 	}
 	l.image.Data = data
 	for _, f := range plan.Static.Files {
@@ -184,6 +188,18 @@ func (l *lowerer) builtin(name string) (int32, error) {
 		l.image.Builtins = append(l.image.Builtins, engine.BuiltinRef{Name: name, Arity: int32(arity)})
 	}
 	return i, nil
+}
+
+// rule returns the rule whose head is at a place.
+func (l *lowerer) rule(at engine.Loc) int32 {
+	i, ok := l.rules[at]
+	if !ok {
+		i = int32(len(l.image.Rules))
+		l.rules[at] = i
+		title := l.titles[place{l.image.Files[at.File], int(at.Row)}]
+		l.image.Rules = append(l.image.Rules, engine.RuleRef{File: at.File, Row: at.Row, Title: title})
+	}
+	return i
 }
 
 func callsIn(blocks []*ir.Block) (calls []*ir.CallStmt) {

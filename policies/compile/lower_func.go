@@ -334,7 +334,7 @@ func (f *funcLowerer) returnAlways() {
 
 // decided notes the rule here as one that made the result.
 func (f *funcLowerer) decided() {
-	if f.decide > 0 {
-		f.emit(engine.Instr{Op: engine.OpDecide, A: f.decide})
+	if f.decide > 0 && f.loc.Row > 0 {
+		f.emit(engine.Instr{Op: engine.OpDecide, A: f.decide, B: f.rule(f.loc)})
 	}
 }

@@ -110,6 +110,10 @@ func (d *decoder) image() (m Image) {
 	for i := range m.Files {
 		m.Files[i] = d.string()
 	}
+	m.Rules = make([]RuleRef, d.count(3))
+	for i := range m.Rules {
+		m.Rules[i] = RuleRef{File: d.int(), Row: d.int(), Title: d.string()}
+	}
 	m.Builtins = make([]BuiltinRef, d.count(2))
 	for i := range m.Builtins {
 		m.Builtins[i] = BuiltinRef{Name: d.string(), Arity: d.int()}

@@ -9,7 +9,7 @@ import (
 // A program is: magic, format version, digest of the rest, the rest.
 const (
 	programMagic   = "KWRP"
-	programVersion = 1
+	programVersion = 2
 	digestBytes    = 16
 	headerBytes    = len(programMagic) + 1 + digestBytes
 )
@@ -74,6 +74,12 @@ func (e *encoder) image(m *Image) {
 	e.uint(uint64(len(m.Files)))
 	for _, s := range m.Files {
 		e.string(s)
+	}
+	e.uint(uint64(len(m.Rules)))
+	for _, r := range m.Rules {
+		e.int(r.File)
+		e.int(r.Row)
+		e.string(r.Title)
 	}
 	e.uint(uint64(len(m.Builtins)))
 	for _, b := range m.Builtins {

@@ -1,7 +1,5 @@
 package engine
 
-import "strconv"
-
 // ErrorCode says which kind of error ended an evaluation.
 type ErrorCode string
 
@@ -28,7 +26,7 @@ type Error struct {
 func (e *Error) Error() string {
 	s := ""
 	if e.Location.File != "" {
-		s = e.Location.File + ":" + strconv.Itoa(e.Location.Row) + ": "
+		s = e.Location.String() + ": "
 	}
 	s += string(e.Code)
 	if e.Message != "" {

@@ -37,7 +37,7 @@ const (
 	OpBuiltin                // dst A = builtin B (operands at C)
 	OpCallDynamic            // dst A = function named by operands at B; T when there is none, C when it is undefined
 	OpUpsert                 // reg A gets val B at the path of strings at C
-	OpDecide                 // the rule here decides, with A: which entrypoint's function
+	OpDecide                 // rule B decides, with A: which entrypoint's function
 	OpList                   // dst A = array of the values at C
 	OpPath                   // dst A = val B [ each of the strings at C ]
 	OpPathEqual              // val A == val B [ each of the strings at C ]
@@ -60,6 +60,12 @@ type Instr struct {
 
 // A Loc is where in the Rego source an instruction comes from.
 type Loc struct{ File, Row int32 }
+
+// A RuleRef is a rule as it is written, for those that decide.
+type RuleRef struct {
+	File, Row int32
+	Title     string // of its METADATA, or ""
+}
 
 // A Function is a rule, a Rego function or an entrypoint.
 type Function struct {
@@ -90,6 +96,7 @@ type Image struct {
 	Consts      []Value
 	Data        Value // the base document; an object
 	Files       []string
+	Rules       []RuleRef
 	Builtins    []BuiltinRef
 	Funcs       []Function
 	Entrypoints []EntrypointRef
@@ -114,6 +121,7 @@ const (
 	target
 	size
 	decideIndex
+	ruleIndex
 	values // their number, then as many operands
 	cases  // of a switch: number of cases, path or -1, and for each a target and a constant, in order
 )
@@ -151,7 +159,7 @@ var shapes = [opCount]shape{
 	OpBuiltin:     {a: reg, b: builtinIndex, c: operands, t: target},
 	OpCallDynamic: {a: reg, b: dynamic, c: target, t: target},
 	OpUpsert:      {a: reg, b: val, c: path},
-	OpDecide:      {a: decideIndex},
+	OpDecide:      {a: decideIndex, b: ruleIndex},
 
 	OpList:         {a: reg, c: values},
 	OpPath:         {a: reg, b: val, c: path, t: target},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ type Program struct {
 	version  string
 	builtins []builtin
 	byPath   map[string]int32 // functions for dynamic calls
+	rules    []Rule
 	decides  int              // functions behind entrypoints
 
 	tables map[int32]*Function // while loading: those that are valid, and where
@@ -63,6 +65,36 @@ func (p *Program) Entrypoints() []string {
 type Location struct {
 	File string
 	Row  int // from 1
+}
+
+// String returns "file:row".
+func (l Location) String() string { return l.File + ":" + strconv.Itoa(l.Row) }
+
+// A Rule is a rule as a policy has it written.
+type Rule struct {
+	Location
+	Name  string // its place as one text, such as "policy.rego:36"
+	Title string // in its METADATA, or in that of all rules of its name; "" without
+}
+
+// nameRules makes the rules, whose names are parts of one text.
+func (p *Program) nameRules() {
+	p.rules = make([]Rule, len(p.image.Rules))
+	var b []byte
+	for _, r := range p.image.Rules {
+		b = append(append(b, p.image.Files[r.File]...), ':')
+		b = strconv.AppendInt(b, int64(r.Row), 10)
+	}
+	text := string(b)
+	for i, r := range p.image.Rules {
+		file := p.image.Files[r.File]
+		n := len(file) + 1
+		for row := r.Row; row > 0; row /= 10 {
+			n++
+		}
+		p.rules[i] = Rule{Location{file, int(r.Row)}, text[:n], r.Title}
+		text = text[n:]
+	}
 }
 
 func (p *Program) location(pc int32) Location {

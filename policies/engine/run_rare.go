@@ -61,8 +61,7 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 		return true, nil
 	case OpDecide:
 		if vm.frames[len(vm.frames)-1].world == 0 {
-			vm.decided[in.A] = append(vm.decided[in.A], pc)
-			vm.memory -= 8
+			vm.decide(in.A, in.B)
 		}
 		return true, nil
 	}
@@ -71,6 +70,15 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 		return false, vm.stop(pc, ErrInstructions, "")
 	}
 	return false, vm.stop(pc, ErrType, "not a value that can be added to")
+}
+
+// decide notes that a rule gave a result, once for all in a row.
+func (vm *VM) decide(entrypoint, rule int32) {
+	rules := vm.decided[entrypoint]
+	if n := len(rules); n == 0 || rules[n-1] != rule {
+		vm.decided[entrypoint] = append(rules, rule)
+		vm.memory -= 8
+	}
 }
 
 // list returns an array of the operands at at.

@@ -20,11 +20,17 @@ func (p *Program) validate() bool {
 			return false
 		}
 	}
+	for _, r := range m.Rules {
+		if r.Row <= 0 || !within(r.File, len(m.Files)) {
+			return false
+		}
+	}
 	for _, l := range m.Locs {
 		if l.Row > 0 && !within(l.File, len(m.Files)) {
 			return false
 		}
 	}
+	p.nameRules()
 	p.tables = map[int32]*Function{}
 	defer func() { p.tables = nil }()
 	for i := range m.Funcs {
@@ -124,6 +130,8 @@ func (p *Program) validField(f *Function, in *Instr, kind field, n int32) bool {
 		return n >= 0
 	case decideIndex:
 		return n > 0 && n == f.Decide
+	case ruleIndex:
+		return within(n, len(m.Rules))
 	}
 	return false
 }

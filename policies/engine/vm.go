@@ -35,7 +35,7 @@ type VM struct {
 	frames  []frame
 	loops   []loop
 	worlds  []world
-	decided [][]int32 // by function behind an entrypoint, where its rules gave a result
+	decided [][]int32 // by function behind an entrypoint, which of its rules gave a result
 	asked   int32     // Decide of the entrypoint asked last
 
 	collectors []*collector
@@ -139,17 +139,17 @@ func (vm *VM) Eval(e Entrypoint) (Value, error) {
 	return v, nil
 }
 
-// Rules returns where the rules are that gave the value Eval returned last, in
-// the order they did; none when that was undefined.
-func (vm *VM) Rules() []Location {
-	var rules []Location
-	for _, pc := range vm.decided[vm.asked] {
-		l := vm.prog.location(pc)
-		if n := len(rules); n == 0 || rules[n-1] != l {
-			rules = append(rules, l)
-		}
+// AppendRules appends the rules to dst that gave the value Eval returned last, in
+// the order they did; none when that was undefined, or in error. It costs next to
+// nothing, so that every decision can name them.
+func (vm *VM) AppendRules(dst []Rule) []Rule {
+	if vm.err != nil {
+		return dst
 	}
-	return rules
+	for _, i := range vm.decided[vm.asked] {
+		dst = append(dst, vm.prog.rules[i])
+	}
+	return dst
 }
 
 // enter returns the world of input and data. Worlds are told apart by identity,
