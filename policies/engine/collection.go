@@ -73,6 +73,17 @@ func newObject(members []Member) Value {
 	return Value{p: unsafe.Pointer(unsafe.SliceData(members)), m: uint64(KindObject)<<kindShift | flag | uint64(min(n, maxSize))<<sizeShift | uint64(len(members))}
 }
 
+// namedObject is newObject for members whose keys are known to be strings.
+func namedObject(members []Member) Value {
+	n := len(members)
+	for i := range members {
+		if v := &members[i].Value; v.Kind() >= KindArray {
+			n += v.size()
+		}
+	}
+	return Value{p: unsafe.Pointer(unsafe.SliceData(members)), m: uint64(KindObject)<<kindShift | stringKeys | uint64(min(n, maxSize))<<sizeShift | uint64(len(members))}
+}
+
 // Set returns the set of elems, without doubles and undefined ones. The caller
 // must not use elems any more.
 func Set(elems []Value) Value {
@@ -200,11 +211,14 @@ func sortNames(members []Member) (double string, found bool) {
 		name := m.Key.str()
 		j := i
 		for ; j > 0; j-- {
-			c := strings.Compare(members[j-1].Key.str(), name)
-			if c == 0 {
+			before := members[j-1].Key.str()
+			if len(before) > 0 && len(name) > 0 && before[0] != name[0] { // which is usual, and no call
+				if before[0] < name[0] {
+					break
+				}
+			} else if c := strings.Compare(before, name); c == 0 {
 				return name, true
-			}
-			if c < 0 {
+			} else if c < 0 {
 				break
 			}
 			members[j] = members[j-1]

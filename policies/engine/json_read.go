@@ -31,23 +31,14 @@ func ParseJSON(b []byte, lim JSONLimits) (Value, error) { return parseJSON(b, li
 // parseJSON is ParseJSON, or when lenient takes what encoding/json takes: of
 // names given twice the last one counts, and what is not UTF-8 becomes U+FFFD.
 func parseJSON(b []byte, lim JSONLimits, lenient bool) (Value, error) {
-	if lim.Depth <= 0 {
-		lim.Depth = defaultDepth
-	}
-	if lim.Values <= 0 {
-		lim.Values = defaultValues
-	}
 	r := readers.Get().(*jsonReader)
 	defer r.release()
-	r.s, r.maxDepth, r.left, r.lenient = string(b), min(lim.Depth, maxDepth), lim.Values, lenient
+	r.start(string(b), lim)
+	r.lenient = lenient
 	if lenient {
 		r.s = strings.ToValidUTF8(r.s, "\ufffd")
 	}
-	v, err := r.read()
-	if err != nil {
-		return Value{}, err
-	}
-	return v, nil
+	return r.read()
 }
 
 // A jsonReader reads one text. Values of open containers lie on one stack,
@@ -64,7 +55,19 @@ type jsonReader struct {
 	open  []jsonFrame
 	names []int   // offsets of the names on the stack, to tell where a double is
 	room  []Value // where closed containers go, in chunks
+	kept  int     // how many values have gone there
 	buf   []byte  // decodes escapes
+}
+
+// start makes the reader begin with s.
+func (r *jsonReader) start(s string, lim JSONLimits) {
+	r.s, r.maxDepth, r.left = s, defaultDepth, defaultValues
+	if lim.Depth > 0 {
+		r.maxDepth = min(lim.Depth, maxDepth)
+	}
+	if lim.Values > 0 {
+		r.left = lim.Values
+	}
 }
 
 // A jsonFrame is an open container.
@@ -101,10 +104,10 @@ func (r *jsonReader) failAt(k JSONErrorKind, at int) error { return &JSONError{K
 // read reads the whole text. It is one function with the position in a local
 // variable, as calls and fields cost much in WebAssembly.
 func (r *jsonReader) read() (Value, error) {
-	s, i := r.s, 0
+	s, i, left := r.s, 0, r.left
 	var f jsonFrame // the innermost open container
 	for name := false; ; {
-		if r.left--; r.left < 0 {
+		if left--; left < 0 {
 			return Value{}, r.failAt(JSONSize, i)
 		}
 		for i < len(s) && isSpace(s[i]) {
@@ -157,6 +160,18 @@ func (r *jsonReader) read() (Value, error) {
 				continue
 			}
 			v = empty
+		case c-'1' < 9: // most numbers are small integers; see plainInt
+			n, end := uint64(c-'0'), i+1
+			for end < len(s) && s[end]-'0' <= 9 && end-i < maxPlainDigits {
+				n = n*10 + uint64(s[end]-'0')
+				end++
+			}
+			if end < len(s) && (s[end] == ',' || s[end] == '}' || s[end] == ']') {
+				v = Value{m: uint64(KindNumber)<<kindShift | n}
+				i = end
+				break
+			}
+			fallthrough
 		default:
 			var err error
 			r.pos = i
@@ -257,7 +272,7 @@ func (r *jsonReader) endObject(f jsonFrame) (Value, error) {
 	double, found := sortNames(members)
 	if !found {
 		r.names = r.names[:f.names]
-		return newObject(members), nil
+		return namedObject(members), nil
 	}
 	if r.lenient {
 		r.names = r.names[:f.names]
@@ -280,6 +295,7 @@ func (r *jsonReader) endObject(f jsonFrame) (Value, error) {
 // keep moves what is on the stack from start on to its final place.
 func (r *jsonReader) keep(start int) []Value {
 	n := len(r.stack) - start
+	r.kept += n
 	if n > len(r.room) {
 		r.room = make([]Value, max(n, min(512, max(16, len(r.s)/12))))
 	}

@@ -21,6 +21,7 @@ func TestParseJSONReadsWhatIsStrict(t *testing.T) {
 		{"a scalar is a value", `17`, `17`},
 		{"control characters are written as escapes", `"\u0000\u001f"`, `"\u0000\u001f"`},
 	}
+	var reader JSONReader
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			v, err := ParseJSON([]byte(tt.in), JSONLimits{})
@@ -29,6 +30,9 @@ func TestParseJSONReadsWhatIsStrict(t *testing.T) {
 			}
 			if got := string(v.AppendJSON(nil)); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if again, err := reader.Read([]byte(tt.in), JSONLimits{}); err != nil || !again.Equal(v) {
+				t.Errorf("a reader gives %v, %v", again, err)
 			}
 		})
 	}
@@ -85,14 +89,31 @@ func TestParseJSONRefuses(t *testing.T) {
 		{name: "a literal in capitals", in: `True`, kind: JSONSyntax},
 		{name: "an object without end", in: `{"a":1`, kind: JSONSyntax, offset: 6},
 	}
+	var reader JSONReader
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v, err := ParseJSON([]byte(tt.in), tt.lim)
-			var je *JSONError
-			if !errors.As(err, &je) || je.Kind != tt.kind || je.Offset != tt.offset {
-				t.Errorf("ParseJSON = %v, %v; want kind %d at byte %d", v, err, tt.kind, tt.offset)
+			for _, read := range []func([]byte, JSONLimits) (Value, error){ParseJSON, reader.Read} {
+				v, err := read([]byte(tt.in), tt.lim)
+				var je *JSONError
+				if !errors.As(err, &je) || je.Kind != tt.kind || je.Offset != tt.offset {
+					t.Errorf("got %v, %v; want kind %d at byte %d", v, err, tt.kind, tt.offset)
+				}
 			}
 		})
+	}
+}
+
+func TestJSONReaderAllocatesNothing(t *testing.T) {
+	var reader JSONReader
+	text := []byte(`{"b": [1, 2.5e1, "x", {"y": null}], "a": {"k": true, "c": "é"}, "n": 12}`)
+	read := func() {
+		if _, err := reader.Read(text, JSONLimits{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read()
+	if n := testing.AllocsPerRun(100, read); n > 1 { // 2.5e1 is a number of its own
+		t.Errorf("%v allocations", n)
 	}
 }
 
@@ -104,10 +125,15 @@ func FuzzParseJSON(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	var reader JSONReader
 	f.Fuzz(func(t *testing.T, b []byte) {
+		w, readErr := reader.Read(b, JSONLimits{Depth: maxDepth, Values: len(b) + 1})
 		v, err := ParseJSON(b, JSONLimits{Depth: maxDepth, Values: len(b) + 1})
 		canonical := jsontext.Value(bytes.Clone(b))
 		wantErr := canonical.Canonicalize(jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
+		if (err == nil) != (readErr == nil) || !v.Equal(w) {
+			t.Fatalf("%q: %v, %v; from a reader %v, %v", b, v, err, w, readErr)
+		}
 		var je *JSONError
 		if errors.As(err, &je) && (je.Kind == JSONSize || je.Kind == JSONDepth) {
 			return // a bound that jsontext does not have

@@ -85,6 +85,9 @@ func textNumber(text string) Value {
 	return boxNumber(n)
 }
 
+// maxPlainDigits is how long an integer may be that certainly fits inline.
+const maxPlainDigits = 16
+
 // plainInt reads an integer that would be written back the same and certainly
 // fits inline.
 func plainInt(s string) (int64, bool) {
@@ -92,7 +95,7 @@ func plainInt(s string) (int64, bool) {
 	if len(t) > 1 && t[0] == '-' {
 		t = t[1:]
 	}
-	if len(t) == 0 || len(t) > 16 || t[0] == '0' && len(s) > 1 {
+	if len(t) == 0 || len(t) > maxPlainDigits || t[0] == '0' && len(s) > 1 {
 		return 0, false
 	}
 	var n int64

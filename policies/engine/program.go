@@ -13,7 +13,7 @@ type Program struct {
 	builtins []builtin
 	byPath   map[string]int32 // functions for dynamic calls
 	rules    []Rule
-	decides  int              // functions behind entrypoints
+	decides  int // functions behind entrypoints
 
 	tables map[int32]*Function // while loading: those that are valid, and where
 }

@@ -104,10 +104,12 @@ func measureCase(ctx context.Context, g *guest, c policyCase, rounds int, round 
 	if err != nil {
 		return row{}, err
 	}
-	value, err := engine.ParseJSON([]byte(c.input), engine.JSONLimits{})
+	text := []byte(c.input)
+	value, err := engine.ParseJSON(text, engine.JSONLimits{})
 	if err != nil {
 		return row{}, err
 	}
+	var reader engine.JSONReader
 	subjects := []*subject{
 		{name: "opa", run: times(func() error { return byOPA(opaValue) })},
 		{name: "engine", run: times(func() error { return byEngine(value) })},
@@ -119,7 +121,7 @@ func measureCase(ctx context.Context, g *guest, c policyCase, rounds int, round 
 			return byOPA(v)
 		})},
 		{name: "engine-json", run: times(func() error {
-			v, err := engine.ParseJSON([]byte(c.input), engine.JSONLimits{})
+			v, err := reader.Read(text, engine.JSONLimits{})
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ func main() {}
 
 var (
 	room   []byte
+	reader engine.JSONReader
 	vm     *engine.VM
 	points []engine.Entrypoint
 )
@@ -45,7 +46,7 @@ func load() bool {
 func eval(n int32) int32 {
 	truth := false
 	for range n {
-		input, err := engine.ParseJSON(room, engine.JSONLimits{})
+		input, err := reader.Read(room, engine.JSONLimits{})
 		if err != nil {
 			return -1
 		}
