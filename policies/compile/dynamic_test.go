@@ -44,7 +44,7 @@ d14 if not count({x | x := data.u[input.k]; x == 7}) == 0
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := newOracle(src)
+	o, err := newOracle(src, oracleOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,6 +191,9 @@ func (g *generator) obj(depth int) string {
 	if depth > 0 && g.in(3) {
 		return g.comprehension("{k}", "}", depth)
 	}
+	if g.in(8) {
+		return fmt.Sprintf(`{1: %s, "1": %s, true: %s, ["<"]: %s, {"a"}: 1}`, g.any(depth-1), g.any(0), g.any(0), g.any(0))
+	}
 	return fmt.Sprintf(`{"a": %s, "b": %s}`, g.any(depth-1), g.any(depth-1))
 }
 

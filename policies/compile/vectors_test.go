@@ -54,7 +54,7 @@ func (v vector) run(t *testing.T, wasm *wasmEngine) {
 	if err := util.UnmarshalJSON(v.Input, &x); err != nil {
 		t.Fatal(err)
 	}
-	o, err := newOracle(src)
+	o, err := newOracle(src, oracleOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

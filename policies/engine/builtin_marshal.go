@@ -63,7 +63,7 @@ func (p printer) append(dst []byte, v Value, line string) []byte {
 	if isObject {
 		open = '{'
 	}
-	for key, e := range v.All() {
+	for key, e := range v.named().All() {
 		dst = append(dst, open)
 		dst = append(dst, inner...)
 		if isObject {

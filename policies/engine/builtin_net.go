@@ -3,17 +3,14 @@
 package engine
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 )
 
 var netBuiltins = []builtin{
 	{"net.cidr_contains", 2, func(vm *VM, a []Value) (Value, error) {
-		cidr, other, err := strOperands("net.cidr_contains", a)
-		if err != nil {
-			return Value{}, err
-		}
-		return cidrContains("net.cidr_contains", cidr, other)
+		return cidrContains("net.cidr_contains", a[0], a[1])
 	}},
 	{"net.cidr_intersects", 2, func(vm *VM, a []Value) (Value, error) {
 		x, y, err := strOperands("net.cidr_intersects", a)
@@ -50,10 +47,20 @@ func parseCIDR(s string) (netip.Prefix, bool) {
 	return p.Masked(), true
 }
 
-func cidrContains(name, cidr, other string) (Value, error) {
+// cidrContains looks at one operand after the other, as OPA does: which of two
+// errors there is depends on it.
+func cidrContains(name string, a, b Value) (Value, error) {
+	cidr, ok := a.Str()
+	if !ok {
+		return Value{}, wrongType(name, 1, "string")
+	}
 	p, ok := parseCIDR(cidr)
 	if !ok {
 		return Value{}, failing(name, "invalid CIDR address")
+	}
+	other, ok := b.Str()
+	if !ok {
+		return Value{}, wrongType(name, 2, "string")
 	}
 	if ip, err := netip.ParseAddr(other); err == nil && ip.Zone() == "" {
 		return Bool(p.Contains(ip.Unmap())), nil
@@ -65,39 +72,43 @@ func cidrContains(name, cidr, other string) (Value, error) {
 	return Bool(p.Bits() <= q.Bits() && p.Contains(q.Addr())), nil
 }
 
-// cidrEntries returns the CIDRs of an operand with what stands for each in the
-// result: its index, key or itself.
-func cidrEntries(v Value) (cidrs []string, names []Value, ok bool) {
-	if s, isString := v.Str(); isString {
-		return []string{s}, []Value{v}, true
-	}
-	for key, e := range v.All() {
-		if e.Kind() == KindArray {
-			e = e.Index(0)
+// cidrEntries gives what stands for each CIDR of an operand in the result, its
+// index, key or itself, and the CIDR: undefined where there can't be one.
+func cidrEntries(v Value) iter.Seq2[Value, Value] {
+	if v.Kind() != KindString {
+		return func(yield func(Value, Value) bool) {
+			for key, e := range v.All() {
+				switch e.Kind() {
+				case KindString:
+				case KindArray:
+					e = e.Index(0)
+				default:
+					e = Value{}
+				}
+				if !yield(key, e) {
+					return
+				}
+			}
 		}
-		s, isString := e.Str()
-		if !isString {
-			return nil, nil, false
-		}
-		cidrs, names = append(cidrs, s), append(names, key)
 	}
-	return cidrs, names, true
+	return func(yield func(Value, Value) bool) { yield(v, v) }
 }
 
 func cidrMatches(vm *VM, a []Value) (Value, error) {
 	const name = "net.cidr_contains_matches"
-	x, xNames, ok1 := cidrEntries(a[0])
-	y, yNames, ok2 := cidrEntries(a[1])
-	if !ok1 || !ok2 {
-		return Value{}, failing(name, "element must be string or non-empty array")
-	}
-	if !vm.charge(len(x) * len(y)) {
+	if !vm.charge(max(a[0].Len(), 1) * max(a[1].Len(), 1)) {
 		return Value{}, errLimits
 	}
 	var found []Value
-	for i := range x {
-		for j := range y {
-			v, err := cidrContains(name, x[i], y[j])
+	for xName, x := range cidrEntries(a[0]) {
+		if x.IsUndefined() {
+			return Value{}, failing(name, "element must be string or non-empty array")
+		}
+		for yName, y := range cidrEntries(a[1]) {
+			if y.IsUndefined() {
+				return Value{}, failing(name, "element must be string or non-empty array")
+			}
+			v, err := cidrContains(name, x, y)
 			if err != nil {
 				return Value{}, err
 			}
@@ -105,7 +116,7 @@ func cidrMatches(vm *VM, a []Value) (Value, error) {
 				if !vm.alloc(4 * valueBytes) {
 					return Value{}, errLimits
 				}
-				found = append(found, newArray([]Value{xNames[i], yNames[j]}))
+				found = append(found, newArray([]Value{xName, yName}))
 			}
 		}
 	}

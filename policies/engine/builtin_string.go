@@ -141,10 +141,27 @@ func replace(vm *VM, a []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if n := len(s) + strings.Count(s, from)*max(len(to)-len(from), 0); !vm.alloc(n) || !vm.charge(n/32) {
+	n := strings.Count(s, from)
+	if from == "" {
+		n = len(s) + 1
+	}
+	if n = len(s) + n*max(len(to)-len(from), 0); !vm.alloc(n) || !vm.charge(n/32) {
 		return Value{}, errLimits
 	}
+	if from == "" {
+		return String(interleave(s, to)), nil
+	}
 	return String(strings.ReplaceAll(s, from, to)), nil
+}
+
+// interleave puts t around every byte of s: OPA finds the empty text there, not
+// around every character.
+func interleave(s, t string) string {
+	b := append(make([]byte, 0, len(s)+(len(s)+1)*len(t)), t...)
+	for i := range len(s) {
+		b = append(append(b, s[i]), t...)
+	}
+	return string(b)
 }
 
 // limitedText collects text on account of a VM.

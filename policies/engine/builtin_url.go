@@ -38,7 +38,7 @@ func encodeQuery(vm *VM, a []Value) (Value, error) {
 		return Value{}, errLimits
 	}
 	query := url.Values{}
-	for key, v := range a[0].All() {
+	for key, v := range a[0].named().All() {
 		list := []Value{v}
 		if k := v.Kind(); k == KindArray || k == KindSet {
 			list = v.elems()
@@ -51,7 +51,7 @@ func encodeQuery(vm *VM, a []Value) (Value, error) {
 			if !vm.alloc(3 * len(s)) {
 				return Value{}, errLimits
 			}
-			query.Add(keyText(key), s)
+			query.Add(key.str(), s)
 		}
 	}
 	return vm.text(query.Encode())

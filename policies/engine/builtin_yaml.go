@@ -44,6 +44,7 @@ func marshalYAML(vm *VM, a []Value) (v Value, err error) {
 	defer recovered("yaml.marshal", &err)
 	text := a[0].appendJSON(nil, true, vm.memory)
 	if len(text) > maxYAMLBytes || !vm.charge(a[0].size()*8+len(text)) || !vm.alloc(8*len(text)) {
+		vm.budget = -1
 		return Value{}, errLimits
 	}
 	var x any

@@ -40,11 +40,11 @@ func (v Value) appendJSON(dst []byte, html bool, limit int) []byte {
 		return append(dst, ']')
 	case KindObject:
 		dst = append(dst, '{')
-		for i, m := range v.members() {
+		for i, m := range v.named().members() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendString(dst, keyText(m.Key), html)
+			dst = appendString(dst, m.Key.str(), html)
 			dst = append(dst, ':')
 			dst = m.Value.appendJSON(dst, html, limit)
 		}
@@ -54,11 +54,25 @@ func (v Value) appendJSON(dst []byte, html bool, limit int) []byte {
 	}
 }
 
+// named returns an object whose keys are texts: JSON has no others. Of two that
+// then are the same the last one counts, as in OPA.
+func (v Value) named() Value {
+	if v.isStringObject() || v.Kind() != KindObject {
+		return v
+	}
+	members := make([]Member, v.Len())
+	for i, m := range v.members() {
+		members[i] = Member{String(keyText(m.Key)), m.Value}
+	}
+	return Object(members)
+}
+
+// keyText is k as the name of a member, which OPA always writes for HTML.
 func keyText(k Value) string {
 	if s, ok := k.Str(); ok {
 		return s
 	}
-	return string(k.AppendJSON(nil))
+	return string(k.appendJSON(nil, true, math.MaxInt))
 }
 
 const hexDigits = "0123456789abcdef"
