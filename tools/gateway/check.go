@@ -54,6 +54,11 @@ func (c *Config) check() error {
 	if l.HeaderBytes < 0 || l.HeaderTimeout < 0 || l.BodyTimeout < 0 || l.IdleTimeout < 0 || l.BufferBytes < 0 || l.DrainTimeout < 0 {
 		k.fail(at{"limits"}, "a limit is negative")
 	}
+	if c.Tracing != nil {
+		if err := c.Tracing.Validate(); err != nil {
+			k.fail(at{"tracing"}, "%v", err)
+		}
+	}
 	clusters := k.clusters()
 	k.routes(clusters)
 	k.plugins()

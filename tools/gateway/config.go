@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"keyward/tools/tracing"
 )
 
 // A Config is what a gateway is made of. Names of files are relative to the
@@ -31,6 +33,8 @@ type Config struct {
 	Clusters     []Cluster `yaml:"clusters"`
 	Routes       []Route   `yaml:"routes"`
 	Plugins      []Plugin  `yaml:"plugins"`
+	// Tracing says where spans of requests go; nil: nowhere.
+	Tracing *tracing.Config `yaml:"tracing"`
 
 	file string
 	root *yaml.Node

@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"keyward/tools/gateway/wasmhost"
+	"keyward/tools/tracing"
 )
 
 // A Gateway serves with one configuration.
@@ -21,6 +23,7 @@ type Gateway struct {
 	config   *Config
 	log      *slog.Logger
 	metrics  *metrics
+	tracer   *tracing.Tracer // nil: none
 	router   *router
 	clusters map[string]*cluster
 	host     *wasmhost.Host
@@ -41,6 +44,9 @@ func New(ctx context.Context, c *Config, log *slog.Logger) (_ *Gateway, err erro
 			g.close()
 		}
 	}()
+	if g.tracer, err = tracing.New(ctx, c.Tracing, "keyward-gateway"); err != nil {
+		return nil, err
+	}
 	for _, spec := range c.Clusters {
 		if g.clusters[spec.Name], err = c.newCluster(spec); err != nil {
 			return nil, err
@@ -96,7 +102,7 @@ func (c *Config) cacheDir() string {
 // listen opens all listeners.
 func (g *Gateway) listen() error {
 	for _, l := range g.config.Listeners {
-		s := g.newServer(http.HandlerFunc(g.serve))
+		s := g.newServer(g.tracer.Handler("gateway.request", http.HandlerFunc(g.serve)))
 		if l.TLS != nil {
 			cert, err := g.config.certificate(l)
 			if err != nil {
@@ -193,7 +199,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.ready.Store(false)
 	cancel()
 	wg.Wait()
-	return errors.Join(err, g.drain(), g.close())
+	err = errors.Join(err, g.drain())
+	g.stopTracing()
+	return errors.Join(err, g.close())
 }
 
 // drain stops all servers; open requests get the drain timeout.
@@ -212,6 +220,15 @@ func (g *Gateway) drain() error {
 	wg.Wait()
 	g.open.Wait()
 	return nil
+}
+
+// stopTracing sends the last spans, for a short time.
+func (g *Gateway) stopTracing() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := g.tracer.Stop(ctx); err != nil {
+		g.log.Warn("the last spans are lost", "error", err)
+	}
 }
 
 func (g *Gateway) close() error {

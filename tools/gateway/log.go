@@ -11,6 +11,7 @@ import (
 	"keyward/plugins/token"
 	"keyward/plugins/verdict"
 	"keyward/tools/gateway/chain"
+	"keyward/tools/tracing"
 )
 
 // maxLogPath bounds what an access log line shows of a path.
@@ -28,13 +29,16 @@ func (g *Gateway) done(e *exchange) {
 		slog.Int64("sent", e.sent),
 		slog.Duration("duration", time.Since(e.started)),
 	}
+	ctx := e.request.Context()
 	if e.route != nil {
+		tracing.Note(ctx, "keyward.route", e.route.Name)
 		attrs = append(attrs, slog.String("route", e.route.Name), slog.String("cluster", e.route.cluster.Name))
 	}
 	if detail := e.stream.Detail(); detail != "" {
 		attrs = append(attrs, slog.String("detail", detail))
 	}
 	if v, err := verdict.Decode(e.stream.Property(verdict.Property)); err == nil {
+		tracing.Note(ctx, "keyward.consumer", v.Consumer, "keyward.target", v.Target, "keyward.decision", v.Decision)
 		attrs = append(attrs, slog.String("consumer", v.Consumer), slog.String("target", v.Target), slog.String("decision", v.Decision))
 	}
 	g.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)

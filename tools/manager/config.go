@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"keyward/manager/oidc"
+	"keyward/tools/tracing"
 )
 
 // maxConfig bounds the configuration file and the files it names, in bytes.
@@ -27,9 +28,10 @@ type Config struct {
 	API        ListenConfig     `yaml:"api"` // Listen empty: 127.0.0.1:8700
 	Operations OperationsConfig `yaml:"operations"`
 	Gateways   GatewaysConfig   `yaml:"gateways"`
-	OIDC       *oidc.Config     `yaml:"oidc"`   // nil: admin tokens alone count
-	Agents     *ListenConfig    `yaml:"agents"` // MCP server for agents that administer; nil: none
 	Matrix     MatrixConfig     `yaml:"matrix"`
+	OIDC       *oidc.Config     `yaml:"oidc"`    // nil: admin tokens alone count
+	Agents     *ListenConfig    `yaml:"agents"`  // MCP server for agents that administer; nil: none
+	Tracing    *tracing.Config  `yaml:"tracing"` // nil: none
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -115,6 +117,11 @@ func (c *Config) complete(dir string) error {
 	if c.Agents != nil {
 		if err := c.Agents.check("agents"); err != nil {
 			return err
+		}
+	}
+	if c.Tracing != nil {
+		if err := c.Tracing.Validate(); err != nil {
+			return fmt.Errorf("tracing: %w", err)
 		}
 	}
 	if c.OIDC != nil {

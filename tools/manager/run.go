@@ -25,6 +25,7 @@ import (
 	"keyward/manager/rego"
 	"keyward/manager/store"
 	"keyward/plugins/changes"
+	"keyward/tools/tracing"
 )
 
 // Times of a server's life.
@@ -63,6 +64,11 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
+	tracer, err := tracing.New(ctx, c.Tracing, "keyward-manager")
+	if err != nil {
+		return err
+	}
+	defer stopTracing(ctx, tracer, log)
 	a, err := api.New(s, api.Options{
 		Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public, Identifier: identifier,
 	})
@@ -77,12 +83,12 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	var stopping atomic.Bool
 	ops := operations(s, rooms, registry, &stopping)
 	servers := []*server{
-		{name: "api", listen: c.API.Listen, cert: c.API.Cert, key: c.API.Key, Server: newHTTP(a, log)},
+		{name: "api", listen: c.API.Listen, cert: c.API.Cert, key: c.API.Key, Server: newHTTP(tracer.Handler("manager.api", a), log)},
 		{name: "gateways", listen: c.Gateways.Listen, cert: c.Gateways.Cert, key: c.Gateways.Key, Server: newHTTP(gateways, log)},
 		{name: "operations", listen: c.Operations.Listen, Server: newHTTP(ops, log)},
 	}
 	if l := c.Agents; l != nil {
-		servers = append(servers, &server{name: "agents", listen: l.Listen, cert: l.Cert, key: l.Key, Server: newHTTP(agent.New(a, log), log)})
+		servers = append(servers, &server{name: "agents", listen: l.Listen, cert: l.Cert, key: l.Key, Server: newHTTP(tracer.Handler("manager.agents", agent.New(a, log)), log)})
 	}
 	return serve(ctx, servers, log, &stopping, func(ctx context.Context) {
 		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
@@ -93,6 +99,15 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		}
 		sweep(ctx, s, log)
 	})
+}
+
+// stopTracing sends the last spans.
+func stopTracing(ctx context.Context, t *tracing.Tracer, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+	defer cancel()
+	if err := t.Stop(ctx); err != nil {
+		log.Warn("the last spans are lost", slog.Any("error", err))
+	}
 }
 
 // identifier is nil without a provider.
