@@ -11,13 +11,19 @@ import (
 // seenEvery is how often a gateway that confirms nothing new is noted as alive.
 const seenEvery = 10 * time.Second
 
+// maxAskers bounds what is kept; beyond it, it is learned anew.
+const maxAskers = 4096
+
 // seen notes what gateways confirm, and writes only what is new.
 type seen struct {
 	store *store.Store
 	now   func() time.Time
 	mu    sync.Mutex
-	last  map[string]confirmation
+	last  map[asker]confirmation
 }
+
+// An asker is an instance of a gateway.
+type asker struct{ gateway, instance string }
 
 type confirmation struct {
 	epoch      string
@@ -26,22 +32,25 @@ type confirmation struct {
 }
 
 func newSeen(s *store.Store, now func() time.Time) *seen {
-	return &seen{store: s, now: now, last: map[string]confirmation{}}
+	return &seen{store: s, now: now, last: map[asker]confirmation{}}
 }
 
-func (s *seen) note(ctx context.Context, gateway, epoch string, generation uint64) error {
+func (s *seen) note(ctx context.Context, who asker, epoch string, generation uint64) error {
 	c := confirmation{epoch, generation, s.now()}
 	s.mu.Lock()
-	was, ok := s.last[gateway]
+	was, ok := s.last[who]
 	s.mu.Unlock()
 	if ok && was.epoch == epoch && was.generation == generation && c.at.Sub(was.at) < seenEvery {
 		return nil
 	}
-	if err := s.store.SeenGateway(ctx, gateway, epoch, generation); err != nil {
+	if err := s.store.SeenGateway(ctx, who.gateway, who.instance, epoch, generation); err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.last[gateway] = c
+	if len(s.last) >= maxAskers {
+		clear(s.last)
+	}
+	s.last[who] = c
 	s.mu.Unlock()
 	return nil
 }

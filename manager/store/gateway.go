@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"keyward/manager"
@@ -15,29 +16,9 @@ type gatewayRow struct {
 var gateways = table[gatewayRow]{
 	name:    "gateways",
 	kind:    manager.KindGateway,
-	columns: []string{"sha256", "epoch", "confirmed", "last_seen"},
+	columns: []string{"sha256"},
 	meta:    func(g *gatewayRow) *manager.Meta { return &g.Meta },
-	fields: func(g *gatewayRow) []any {
-		return []any{&g.sha256, &g.Epoch, &g.Confirmed, milli{&g.LastSeen}}
-	},
-}
-
-// shown returns a gateway as of a state of the Manager.
-func (g gatewayRow) shown(st manager.Status, now time.Time) manager.Gateway {
-	v := g.Gateway
-	v.Behind = st.Generation
-	if v.Epoch == st.Epoch && v.Confirmed <= st.Generation {
-		v.Behind -= v.Confirmed
-	}
-	switch {
-	case v.LastSeen.IsZero():
-		v.Connection = "never"
-	case now.Sub(v.LastSeen) > manager.GatewayLost:
-		v.Connection = "lost"
-	default:
-		v.Connection = "connected"
-	}
-	return v
+	fields:  func(g *gatewayRow) []any { return []any{&g.sha256} },
 }
 
 // Gateway returns a gateway.
@@ -46,8 +27,7 @@ func (r reader) Gateway(ctx context.Context, id string) (manager.Gateway, error)
 	if err != nil {
 		return row.Gateway, err
 	}
-	st, err := r.state(ctx)
-	return row.shown(st, r.now()), err
+	return row.Gateway, r.heard(ctx, []*manager.Gateway{&row.Gateway})
 }
 
 // Gateways returns a page of gateways.
@@ -57,12 +37,45 @@ func (r reader) Gateways(ctx context.Context, p manager.Page) (manager.List[mana
 	if err != nil {
 		return l, err
 	}
-	st, err := r.state(ctx)
 	l = manager.List[manager.Gateway]{Items: make([]manager.Gateway, len(rows.Items)), After: rows.After}
+	list := make([]*manager.Gateway, len(rows.Items))
 	for i, row := range rows.Items {
-		l.Items[i] = row.shown(st, r.now())
+		l.Items[i] = row.Gateway
+		list[i] = &l.Items[i]
 	}
-	return l, err
+	return l, r.heard(ctx, list)
+}
+
+// heard fills in what gateways, in the order of their IDs, have confirmed.
+func (r reader) heard(ctx context.Context, list []*manager.Gateway) error {
+	if len(list) == 0 {
+		return nil
+	}
+	st, err := r.state(ctx)
+	if err != nil {
+		return err
+	}
+	byID := make(map[string]*manager.Gateway, len(list))
+	for _, g := range list {
+		byID[g.ID] = g
+	}
+	err = r.each(ctx, `SELECT gateway, id, epoch, confirmed, last_seen FROM gateway_instances
+		WHERE gateway >= $1 AND gateway <= $2 ORDER BY gateway, id`, []any{list[0].ID, list[len(list)-1].ID},
+		func(rows *sql.Rows) error {
+			var gateway string
+			var i manager.GatewayInstance
+			if err := rows.Scan(&gateway, &i.ID, &i.Epoch, &i.Confirmed, milli{&i.LastSeen}); err != nil {
+				return err
+			}
+			if g := byID[gateway]; g != nil {
+				g.Instances = append(g.Instances, i)
+			}
+			return nil
+		})
+	for _, g := range list {
+		g.Sum(st, r.now())
+	}
+	return err
 }
 
 // AuthenticateGateway returns the id of the gateway that holds a secret, or
@@ -115,12 +128,11 @@ func (t *Tx) newGatewaySecret(row gatewayRow) (string, gatewayRow, error) {
 }
 
 func (t *Tx) gatewayDone(ctx context.Context, verb string, before any, secret string, row gatewayRow) (manager.Issued[manager.Gateway], error) {
-	st, err := t.state(ctx)
-	if err != nil {
+	if err := t.record(ctx, manager.KindGateway, verb, row.ID, before, row.Gateway); err != nil {
 		return manager.Issued[manager.Gateway]{}, err
 	}
-	return manager.Issued[manager.Gateway]{Object: row.shown(st, t.at), Secret: secret},
-		t.record(ctx, manager.KindGateway, verb, row.ID, before, row.Gateway)
+	err := t.heard(ctx, []*manager.Gateway{&row.Gateway})
+	return manager.Issued[manager.Gateway]{Object: row.Gateway, Secret: secret}, err
 }
 
 // DeleteGateway ends a gateway's access to the Manager.
@@ -135,11 +147,21 @@ func (t *Tx) DeleteGateway(ctx context.Context, id string, version uint64) error
 	return t.record(ctx, manager.KindGateway, "delete", id, before.Gateway, nil)
 }
 
-// SeenGateway notes what a gateway confirmed just now.
-func (s *Store) SeenGateway(ctx context.Context, id, epoch string, confirmed uint64) error {
+// maxInstances bounds what one gateway's token can make the store keep.
+const maxInstances = 1000
+
+// forgetInstance is after how long a silent instance is forgotten.
+const forgetInstance = time.Hour
+
+// SeenGateway notes what an instance of a gateway confirmed just now.
+func (s *Store) SeenGateway(ctx context.Context, gateway, instance, epoch string, confirmed uint64) error {
 	err := s.observe(ctx, func(exec execFunc) error {
-		return exec(`UPDATE gateways SET epoch = $1, confirmed = $2, last_seen = $3 WHERE id = $4`,
-			epoch, confirmed, s.now().UnixMilli(), id)
+		return exec(`INSERT INTO gateway_instances (gateway, id, epoch, confirmed, last_seen)
+			SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM gateways WHERE id = $1 AND
+				(SELECT COUNT(*) FROM gateway_instances WHERE gateway = $1 AND id <> $2) < $6
+			ON CONFLICT (gateway, id) DO UPDATE
+			SET epoch = excluded.epoch, confirmed = excluded.confirmed, last_seen = excluded.last_seen`,
+			gateway, instance, epoch, confirmed, s.now().UnixMilli(), maxInstances)
 	})
 	if err == nil {
 		s.seen.give()

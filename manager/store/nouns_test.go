@@ -407,7 +407,7 @@ func testGateways(t *testing.T, f *fixture) {
 		}
 	}
 	check("never", st.Generation)
-	if err := f.SeenGateway(t.Context(), "gw-1", st.Epoch, st.Generation); err != nil {
+	if err := f.SeenGateway(t.Context(), "gw-1", "i1", st.Epoch, st.Generation); err != nil {
 		t.Fatal(err)
 	}
 	check("connected", 0)

@@ -17,7 +17,7 @@ type Answer struct {
 }
 
 // context keeps these signatures apart from any other use of the key.
-const context = "keyward changes 1"
+const context = "keyward changes 2"
 
 var errSignature = errors.New("the answer is not signed by the Manager for this request")
 
@@ -44,7 +44,7 @@ func signed(r Request, a Answer) []byte {
 		consistent = 1
 	}
 	b := make([]byte, 0, 256)
-	for _, s := range []string{context, r.Nonce, r.Epoch, r.Cursor, a.Cursor, string(body[:])} {
+	for _, s := range []string{context, r.Nonce, r.Epoch, r.Cursor, r.Instance, a.Cursor, string(body[:])} {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
 		b = append(b, s...)
 	}

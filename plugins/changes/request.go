@@ -25,17 +25,19 @@ const (
 	maxNonce    = 64
 	maxEpoch    = 128
 	maxCursor   = 256
+	maxInstance = 64
 	maxQuery    = 1024
 	maxDecimals = 20 // of a generation
 )
 
 // A Request asks what changed.
 type Request struct {
-	Epoch  string // of what the gateway has; empty: it has nothing
-	Since  uint64 // generation of what it has; 0 when Epoch is empty
-	Wait   int    // seconds to wait for a change
-	Cursor string // of the page before; empty: the first page
-	Nonce  string // never used before; at least 128 random bits as base64url
+	Epoch    string // of what the gateway has; empty: it has nothing
+	Since    uint64 // generation of what it has; 0 when Epoch is empty
+	Wait     int    // seconds to wait for a change
+	Cursor   string // of the page before; empty: the first page
+	Instance string // who asks, of all that use one gateway token
+	Nonce    string // never used before; at least 128 random bits as base64url
 }
 
 // Target is the request's path with its query.
@@ -47,10 +49,13 @@ func (r Request) Target() string {
 	if r.Cursor != "" {
 		s += "&cursor=" + r.Cursor
 	}
+	if r.Instance != "" {
+		s += "&instance=" + r.Instance
+	}
 	return s
 }
 
-var errRequest = errors.New("want since=EPOCH.GENERATION, wait=SECONDS up to 55 and cursor=CURSOR, each at most once and unescaped")
+var errRequest = errors.New("want since=EPOCH.GENERATION, wait=SECONDS up to 55, cursor=CURSOR and instance=ID, each at most once and unescaped")
 
 // ParseRequest reads the query of a request, which is never escaped, and its
 // nonce.
@@ -92,6 +97,9 @@ func (r *Request) set(name, value string) bool {
 	case "cursor":
 		r.Cursor = value
 		return value != "" && len(value) <= maxCursor
+	case "instance":
+		r.Instance = value
+		return value != "" && len(value) <= maxInstance
 	default:
 		return false
 	}

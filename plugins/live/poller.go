@@ -126,7 +126,7 @@ func (p *Poller) poll(now int64) {
 // ask says what is to be asked next: for the rest of a change, for the next one,
 // or, where nothing sound is in force, for everything.
 func (p *Poller) ask() changes.Request {
-	r := changes.Request{Nonce: nonce()}
+	r := changes.Request{Nonce: nonce(), Instance: p.space.instance()}
 	if s := p.sync; s != nil {
 		if s.cursor != "" {
 			r = s.asked

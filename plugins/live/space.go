@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash"
+	"math/rand/v2"
 
 	"keyward/plugins/filter"
 )
@@ -14,6 +15,7 @@ import (
 const (
 	kindState      = "s"
 	kindLease      = "l"
+	kindInstance   = "n"
 	kindIndex      = "i" // the list of targets
 	kindPolicy     = "p"
 	kindConsumer   = "c" // and its ID
@@ -106,4 +108,20 @@ func (s *space) state() (state, uint32, error) {
 		return state{}, cas, errForged
 	}
 	return st, cas, nil
+}
+
+// instance names those who share this space, to the Manager. Who finds no name
+// makes one; where several do at once, one stays.
+func (s *space) instance() string {
+	if name, _, err := s.get(kindInstance); err == nil {
+		return string(name)
+	}
+	if s.put(kindInstance, []byte(hexText(binary.BigEndian.AppendUint64(nil, rand.Uint64()))), 0) != nil {
+		return ""
+	}
+	name, _, err := s.get(kindInstance)
+	if err != nil {
+		return ""
+	}
+	return string(name)
 }
