@@ -9,11 +9,11 @@ import (
 // it.
 type Gateway struct {
 	Meta
-	Epoch      string     `json:"epoch,omitempty" doc:"Epoch that the instance furthest behind last confirmed; absent: none yet"`
-	Confirmed  uint64     `json:"confirmed" doc:"Generation in force on all worker threads of all connected instances"`
-	Behind     uint64     `json:"behind" doc:"Generations that it is behind the Manager"`
-	LastSeen   time.Time  `json:"last_seen,omitzero" doc:"Last time that it called; absent: never"`
-	Connection string     `json:"connection" enum:"never,connected,lost" doc:"lost: not seen for longer than a poll may take"`
+	Epoch      string            `json:"epoch,omitempty" doc:"Epoch that the instance furthest behind last confirmed; absent: none yet"`
+	Confirmed  uint64            `json:"confirmed" doc:"Generation in force on all worker threads of all connected instances"`
+	Behind     uint64            `json:"behind" doc:"Generations that it is behind the Manager"`
+	LastSeen   time.Time         `json:"last_seen,omitzero" doc:"Last time that it called; absent: never"`
+	Connection string            `json:"connection" enum:"never,connected,lost" doc:"lost: not seen for longer than a poll may take"`
 	Instances  []GatewayInstance `json:"instances,omitempty" doc:"Of whom that was heard"`
 }
 

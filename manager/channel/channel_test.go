@@ -45,7 +45,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{T: t, store: s, key: public, stop: make(chan struct{})}
 	srv := httptest.NewUnstartedServer(channel.New(s, channel.Options{Key: private, Stop: w.stop}))
-	srv.Config.ReadTimeout = 100 * time.Millisecond // shorter than any wait
+	srv.Config.ReadTimeout = 900 * time.Millisecond // shorter than any wait
 	srv.Start()
 	t.Cleanup(srv.Close)
 	w.url = srv.URL
