@@ -2,9 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
-
-	"github.com/rogpeppe/go-internal/diff"
 
 	"keyward/manager"
 	"keyward/manager/store"
@@ -172,15 +169,6 @@ func (a *API) diffPolicies(ctx context.Context, in *diffPolicy) (*diffAnswer, er
 			return nil, err
 		}
 	}
-	names := append(from.Names(), to.Names()...)
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		out.Body.Diff += unified(name, from.Modules[name], to.Modules[name])
-	}
-	out.Body.Diff += unified("data.json", string(from.Data)+"\n", string(to.Data)+"\n")
+	out.Body.Diff = from.Diff(to.PolicySource)
 	return out, nil
-}
-
-func unified(name, from, to string) string {
-	return string(diff.Diff("a/"+name, []byte(from), "b/"+name, []byte(to)))
 }

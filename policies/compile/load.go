@@ -15,14 +15,15 @@ import (
 // Load reads policy and data from paths as `opa` does: Rego files, JSON and
 // YAML documents, bundles, and folders of them, where a document's folder says
 // where it goes; "a.b:path" puts a path below data.a.b. Tests, files called
-// *_test.rego, are left out unless withTests.
+// *_test.rego, are left out unless withTests. Below a folder, what begins with a
+// dot is left out, such as a .git folder.
 func Load(paths []string, withTests bool) (Source, error) {
 	files, err := regoFiles(paths, withTests)
 	if err != nil {
 		return Source{}, err
 	}
-	isRego := func(_ string, info fs.FileInfo, _ int) bool {
-		return !info.IsDir() && filepath.Ext(info.Name()) == ".rego"
+	skip := func(_ string, info fs.FileInfo, depth int) bool {
+		return depth > 0 && isHidden(info.Name()) || !info.IsDir() && filepath.Ext(info.Name()) == ".rego"
 	}
 	rest := make([]string, 0, len(paths))
 	for _, p := range paths {
@@ -32,7 +33,7 @@ func Load(paths []string, withTests bool) (Source, error) {
 	}
 	src := Source{Modules: map[string]string{}, Data: map[string]any{}}
 	if len(rest) > 0 {
-		r, err := loader.NewFileLoader().WithRegoVersion(ast.RegoV1).WithSkipBundleVerification(true).Filtered(rest, isRego)
+		r, err := loader.NewFileLoader().WithRegoVersion(ast.RegoV1).WithSkipBundleVerification(true).Filtered(rest, skip)
 		if err != nil {
 			return Source{}, err
 		}
@@ -72,10 +73,16 @@ func regoFiles(paths []string, withTests bool) ([]string, error) {
 			continue
 		}
 		err = filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && filepath.Ext(name) == ".rego" && (withTests || !isTest(name)) {
+			switch {
+			case err != nil:
+				return err
+			case name != p && isHidden(d.Name()) && d.IsDir():
+				return filepath.SkipDir
+			case d.IsDir() || isHidden(d.Name()):
+			case filepath.Ext(name) == ".rego" && (withTests || !isTest(name)):
 				files = append(files, name)
 			}
-			return err
+			return nil
 		})
 		if err != nil {
 			return nil, err
@@ -83,6 +90,8 @@ func regoFiles(paths []string, withTests bool) ([]string, error) {
 	}
 	return files, nil
 }
+
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 func isTest(name string) bool { return strings.HasSuffix(name, "_test.rego") }
 
