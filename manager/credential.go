@@ -40,7 +40,7 @@ type CredentialSpec struct {
 // with others it doesn't open.
 type CredentialSealed struct {
 	Upstream snapshot.Upstream `json:"upstream,omitzero" doc:"Where it may be sent"`
-	Sealed   []snapshot.Sealed `json:"sealed" minItems:"1" maxItems:"16" writeOnly:"true" doc:"The key, sealed to each gateway key"`
+	Sealed   []snapshot.Sealed `json:"sealed,omitempty" minItems:"1" maxItems:"16" writeOnly:"true" doc:"The key, sealed to each gateway key"`
 }
 
 // A CredentialRotation is a new version of a credential.

@@ -14,6 +14,7 @@ const (
 	KindGrant      Kind = "grant"
 	KindPolicy     Kind = "policy"
 	KindGateway    Kind = "gateway"
+	KindSealingKey Kind = "sealing-key"
 	KindAdminToken Kind = "admin-token"
 	KindStore      Kind = "store"
 	KindWorker     Kind = "worker"

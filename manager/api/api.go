@@ -108,6 +108,7 @@ func (a *API) register() {
 	a.registerPolicies()
 	a.registerGateways()
 	a.registerRooms()
+	a.registerSealingKeys()
 	a.registerAdminTokens()
 }
 

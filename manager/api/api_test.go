@@ -280,6 +280,7 @@ func TestRoles(t *testing.T) {
 		{"POST /v1/credentials/none/retire", "", 403, 403, 404, 401},
 		{"POST /v1/policies/none/publish", "", 403, 403, 404, 401},
 		{"POST /v1/gateways", `{"id":""}`, 403, 403, 422, 401},
+		{"POST /v1/sealing-keys", `{"public":""}`, 403, 403, 422, 401},
 		{"POST /v1/admin-tokens", `{"name":"x","role":"root"}`, 403, 403, 422, 401},
 		{"PUT /v1/consumers/worker-1/credentials/github", `{"credential":"none"}`, 403, 403, 428, 401},
 	} {

@@ -9,19 +9,32 @@ import (
 
 type enrolCredential struct {
 	Mutation
-	Body manager.CredentialSpec
+	Transport
+	Body struct {
+		manager.CredentialSpec
+		ClearText
+	}
 }
 
 type rotateCredential struct {
 	Versioned
-	Body manager.CredentialRotation
+	Transport
+	Body struct {
+		manager.CredentialRotation
+		ClearText
+	}
 }
 
 func (a *API) registerCredentials() {
 	const path = "/v1/credentials"
-	write(a, creation("enrol-credential", "POST "+path, "Enrol a key, sealed to the gateways", manager.Admin),
+	writePrepared(a, creation("enrol-credential", "POST "+path, "Enrol a key, sealed to the gateways", manager.Admin),
+		func(ctx context.Context, in *enrolCredential) (err error) {
+			b := &in.Body
+			b.CredentialSealed, err = a.sealed(ctx, in.Transport, b.ClearText, b.CredentialSealed, b.ID, 1)
+			return err
+		},
 		func(ctx context.Context, tx *store.Tx, in *enrolCredential) (*changed[manager.Credential], error) {
-			c, err := tx.CreateCredential(ctx, in.Body)
+			c, err := tx.CreateCredential(ctx, in.Body.CredentialSpec)
 			return created(c, c.Meta, path), err
 		})
 	read(a, operation("list-credentials", "GET "+path, "List credentials, without what is sealed", manager.Auditor),
@@ -34,14 +47,20 @@ func (a *API) registerCredentials() {
 			return &object[manager.Credential]{etag(c.Meta), c}, err
 		})
 	op := creation("rotate-credential", "POST "+path+"/{id}/versions", "Put a new version into use", manager.Admin)
-	write(a, op, func(ctx context.Context, tx *store.Tx, in *rotateCredential) (*changed[manager.Credential], error) {
-		version, err := in.may() // the number in the body can't be used twice
-		if err != nil {
-			return nil, err
-		}
-		c, err := tx.RotateCredential(ctx, in.ID, version, in.Body)
-		return as(c, c.Meta), err
-	})
+	writePrepared(a, op,
+		func(ctx context.Context, in *rotateCredential) (err error) {
+			b := &in.Body
+			b.CredentialSealed, err = a.sealed(ctx, in.Transport, b.ClearText, b.CredentialSealed, in.ID, b.Number)
+			return err
+		},
+		func(ctx context.Context, tx *store.Tx, in *rotateCredential) (*changed[manager.Credential], error) {
+			version, err := in.may() // the number in the body can't be used twice
+			if err != nil {
+				return nil, err
+			}
+			c, err := tx.RotateCredential(ctx, in.ID, version, in.Body.CredentialRotation)
+			return as(c, c.Meta), err
+		})
 	for _, v := range []struct {
 		verb, summary string
 		change        func(*store.Tx, context.Context, string, uint64) (manager.Credential, error)

@@ -156,10 +156,14 @@ func writePrepared[I, O any](a *API, op huma.Operation, prepare func(context.Con
 	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusPreconditionRequired)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		err := prepare(ctx, in)
+		// The answer is kept for the request as it came: prepare may change it.
+		keep, err := answerKeyOf(ctx, op.OperationID, in)
+		if err == nil {
+			err = prepare(ctx, in)
+		}
 		var out *O
 		if err == nil {
-			out, err = change(ctx, a, op.OperationID, in, handle)
+			out, err = change(ctx, a, keep, in, handle)
 		}
 		if err != nil {
 			return nil, a.problem(ctx, err)
@@ -182,15 +186,18 @@ func writePrepared[I, O any](a *API, op huma.Operation, prepare func(context.Con
 	documentWait(a.huma.OpenAPI(), op)
 }
 
-func change[I, O any](ctx context.Context, a *API, name string, in *I, handle func(context.Context, *store.Tx, *I) (*O, error)) (*O, error) {
-	who := callerOf(ctx)
-	var keep *answerKey
-	if k := any(in).(keyed).idempotencyKey(); k != "" {
-		var err error
-		if keep, err = newAnswerKey(who, k, name, in); err != nil {
-			return nil, err
-		}
+// answerKeyOf returns the key for a request that may be sent again; nil: it has
+// no idempotency key.
+func answerKeyOf(ctx context.Context, operation string, in any) (*answerKey, error) {
+	k := in.(keyed).idempotencyKey()
+	if k == "" {
+		return nil, nil
 	}
+	return newAnswerKey(callerOf(ctx), k, operation, in)
+}
+
+func change[I, O any](ctx context.Context, a *API, keep *answerKey, in *I, handle func(context.Context, *store.Tx, *I) (*O, error)) (*O, error) {
+	who := callerOf(ctx)
 	var out *O
 	replayed := false
 	gen, err := a.store.Mutate(ctx, store.Mutation{By: who.Actor, Request: requestID(ctx)}, func(tx *store.Tx) (err error) {

@@ -18,6 +18,7 @@ import (
 	"keyward/manager/client"
 	"keyward/manager/rego"
 	"keyward/manager/store"
+	"keyward/plugins/seal"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
 )
@@ -162,6 +163,15 @@ func TestEveryOperation(t *testing.T) {
 	ok[manager.Credential](t)(c.RetireCredential(ctx, none, "k"))
 	read[manager.Credential](t)(c.Credential(ctx, "k"))
 	read[manager.List[manager.Credential]](t)(c.Credentials(ctx, page))
+
+	key, err := seal.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok[manager.SealingKey](t)(c.AddSealingKey(ctx, none, manager.SealingKeySpec{Public: key.Public().String()}))
+	read[manager.SealingKey](t)(c.SealingKey(ctx, key.ID()))
+	read[manager.List[manager.SealingKey]](t)(c.SealingKeys(ctx, page))
+	done(t)(c.RemoveSealingKey(ctx, none, key.ID()))
 
 	ok[manager.Consumer](t)(c.SuspendConsumer(ctx, none, "w"))
 	ok[manager.Consumer](t)(c.ResumeConsumer(ctx, none, "w"))

@@ -69,3 +69,24 @@ func (c *Client) AdminTokens(ctx context.Context, p manager.Page) (manager.List[
 func (c *Client) DeleteAdminToken(ctx context.Context, r Request, id string) (Change, error) {
 	return c.call(ctx, "DELETE /v1/admin-tokens/"+url.PathEscape(id), nil, r, nil, nil)
 }
+
+// AddSealingKey makes a public key of gateways known.
+func (c *Client) AddSealingKey(ctx context.Context, r Request, spec manager.SealingKeySpec) (manager.SealingKey, Change, error) {
+	return send[manager.SealingKey](ctx, c, "POST /v1/sealing-keys", r, spec)
+}
+
+// SealingKey returns a public key of gateways.
+func (c *Client) SealingKey(ctx context.Context, id string) (manager.SealingKey, error) {
+	return get[manager.SealingKey](ctx, c, "/v1/sealing-keys/"+url.PathEscape(id), nil)
+}
+
+// SealingKeys returns a page of public keys of gateways, to which credentials
+// are sealed.
+func (c *Client) SealingKeys(ctx context.Context, p manager.Page) (manager.List[manager.SealingKey], error) {
+	return list[manager.SealingKey](ctx, c, "/v1/sealing-keys", nil, p)
+}
+
+// RemoveSealingKey lets nothing more be sealed to a key.
+func (c *Client) RemoveSealingKey(ctx context.Context, r Request, id string) (Change, error) {
+	return c.call(ctx, "DELETE /v1/sealing-keys/"+url.PathEscape(id), nil, r, nil, nil)
+}

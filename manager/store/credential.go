@@ -190,6 +190,9 @@ func (t *Tx) credentialDone(ctx context.Context, verb string, before any, id str
 }
 
 func (t *Tx) insertVersion(ctx context.Context, row credentialRow, v manager.CredentialSealed) error {
+	if err := t.knownKeys(ctx, v.Sealed); err != nil {
+		return err
+	}
 	_, err := t.exec(ctx, `INSERT INTO credential_versions (credential, number, created, retires, upstream, sealed)
 		VALUES ($1, $2, $3, 0, $4, $5)`, row.ID, row.current, t.at.UnixMilli(), jsonText{v.Upstream}, jsonText{v.Sealed})
 	return err

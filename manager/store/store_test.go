@@ -63,6 +63,7 @@ var suite = []struct {
 	{"a deleted target takes grants and overrides along", testDeleteTarget},
 	{"credentials", testCredentials},
 	{"a retired credential widens nothing", testRetireCredential},
+	{"gateway keys", testSealingKeys},
 	{"grants", testGrants},
 	{"who can do what", testAccess},
 	{"policies", testPolicies},
