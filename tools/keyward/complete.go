@@ -16,14 +16,14 @@ const completeTime = 2 * time.Second
 // A lister names the objects of one kind.
 type lister func(context.Context, *client.Client) ([]string, error)
 
-// completeIDs completes the first n arguments of a command with the ids of a
+// completeEach completes the arguments of a command, each with the ids of its
 // kind. It asks for no token, and offers nothing when there is none.
-func completeIDs(n int, ids lister) cobra.CompletionFunc {
+func completeEach(kinds ...lister) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) >= n {
+		if len(args) >= len(kinds) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return offer(cmd, ids)
+		return offer(cmd, kinds[len(args)])
 	}
 }
 
@@ -58,4 +58,51 @@ func idsOf[T any](list manager.List[T], err error, id func(T) string) ([]string,
 func consumerIDs(ctx context.Context, c *client.Client) ([]string, error) {
 	l, err := c.Consumers(ctx, "", manager.Page{Limit: manager.MaxPage})
 	return idsOf(l, err, func(v manager.Consumer) string { return v.ID })
+}
+
+// completeFlag completes the value of a flag with the ids of a kind.
+func completeFlag(ids lister) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return offer(cmd, ids)
+	}
+}
+
+func tokenIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.Tokens(ctx, "", false, manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.Token) string { return v.ID })
+}
+
+func targetIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.Targets(ctx, manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.Target) string { return v.ID })
+}
+
+func credentialIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.Credentials(ctx, manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.Credential) string { return v.ID })
+}
+
+func grantIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.Grants(ctx, "", "", manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.Grant) string { return v.ID })
+}
+
+func policyIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.Policies(ctx, manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.Policy) string { return v.ID })
+}
+
+func gatewayIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.Gateways(ctx, manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.Gateway) string { return v.ID })
+}
+
+func adminTokenIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.AdminTokens(ctx, manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.AdminToken) string { return v.ID })
+}
+
+func sealingKeyIDs(ctx context.Context, c *client.Client) ([]string, error) {
+	l, err := c.SealingKeys(ctx, manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.SealingKey) string { return v.ID })
 }

@@ -14,8 +14,9 @@ func newGateway() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "gateway",
-		Short: "Serve with the embedded gateway: the real plugins, on one machine",
-		Long: `Serve with the embedded gateway: the real plugins, on one machine.
+		Short: "Serve with the embedded gateway, and handle the gateways that the Manager knows",
+		Long: `Serve with the embedded gateway: the real plugins, on one machine. The commands
+below also handle gateways of every kind, as the Manager knows them.
 
 It is for trying out and for tests; production is Higress or Envoy. The log goes
 to standard error as JSON, one line per request. It stops on SIGTERM or SIGINT,
@@ -35,8 +36,11 @@ after open requests have ended or the drain timeout is over.`,
 			return g.Run(cmd.Context())
 		},
 	}
-	cmd.PersistentFlags().StringVarP(&file, "config", "c", "gateway.yaml", "configuration file")
-	cmd.AddCommand(&cobra.Command{
+	configFlag := func(c *cobra.Command) {
+		c.Flags().StringVarP(&file, "config", "c", "gateway.yaml", "configuration `file`")
+	}
+	configFlag(cmd)
+	validate := &cobra.Command{
 		Use:   "validate",
 		Short: "Check a configuration and all files that it names, without serving",
 		Args:  cobra.NoArgs,
@@ -51,6 +55,9 @@ after open requests have ended or the drain timeout is over.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
 			return nil
 		},
-	})
+	}
+	configFlag(validate)
+	cmd.AddCommand(validate, newKeygen())
+	cmd.AddCommand(knownGateways()...)
 	return cmd
 }

@@ -29,6 +29,9 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newConsumer(), newDemo(), newEnvoy(), newGateway(), newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newToken())
+	root.AddCommand(
+		newAdminToken(), newConsumer(), newCredential(), newDemo(), newEnvoy(), newEvents(), newGateway(), newGrant(),
+		newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newStatus(), newTarget(), newToken(),
+	)
 	return root
 }

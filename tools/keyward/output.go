@@ -26,7 +26,7 @@ func checkFormat(f string) error {
 
 // A view is how a table shows objects. The first column is the name.
 type view[T any] struct {
-	head string // column titles, separated by spaces
+	head string // column titles, separated by spaces; empty: without them
 	row  func(T) []string
 }
 
@@ -57,7 +57,9 @@ func printAs[T any](s *session, v view[T], doc any, rows []T) error {
 		return nil
 	default:
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, strings.Join(strings.Fields(v.head), "\t"))
+		if v.head != "" {
+			fmt.Fprintln(t, strings.Join(strings.Fields(v.head), "\t"))
+		}
 		for _, r := range rows {
 			cells := v.row(r)
 			for i := range cells {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyward/manager"
 	"keyward/policies/compile"
 	"keyward/policies/engine"
 )
@@ -22,14 +23,18 @@ const maxInputBytes = 32 << 20
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Check, test, try and compile Rego policies",
-		Long: `Check, test, try and compile Rego policies.
+		Short: "Check, test, edit, publish and roll back Rego policies",
+		Long: `Check, test, edit, publish and roll back Rego policies.
 
 A policy is Rego in package keyward with the rules allow, deny and ask. Flags
 are those of opa where they mean the same, and files, folders and bundles are
-read as opa reads them.`,
+read as opa reads them.
+
+check, test, eval and compile need no Manager; check and test ask one with
+--remote. The others handle the versions that the Manager keeps.`,
 	}
 	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyEval(), newPolicyCompile())
+	cmd.AddCommand(keptPolicies()...)
 	return cmd
 }
 
@@ -85,7 +90,10 @@ no input can ever have.`,
   keyward policy check policy.rego policy_test.rego
 
   # a folder, against the schema of the input
-  keyward policy check --schema input.schema.json policies/`,
+  keyward policy check --schema input.schema.json policies/
+
+  # by the Manager, whose compiler is the one that counts
+  keyward policy check --remote policies/ --token-file admin.token`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			src, err := compile.Load(args, true)
@@ -101,7 +109,9 @@ no input can ever have.`,
 	}
 	cmd.Flags().StringVarP(&schema, "schema", "s", "", "JSON schema of the input")
 	cmd.Flags().BoolVar(&wide, "wide", false, wideUsage)
-	return cmd
+	return remotely(cmd, func(s *session, src manager.PolicySource) error {
+		return s.api.CheckPolicy(s.ctx(), src)
+	})
 }
 
 func newPolicyTest() *cobra.Command {
@@ -133,7 +143,16 @@ func newPolicyTest() *cobra.Command {
 	f.StringVarP(&opt.Format, "format", "f", "pretty", "pretty or json")
 	f.BoolVarP(&opt.Coverage, "coverage", "c", false, "report coverage, as JSON")
 	f.Float64Var(&opt.Threshold, "threshold", 0, "fail below this coverage in percent")
-	return cmd
+	return remotely(cmd, func(s *session, src manager.PolicySource) error {
+		t, err := s.api.TestPolicy(s.ctx(), src)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprint(s.cmd.OutOrStdout(), t.Report); err != nil || t.Passed {
+			return err
+		}
+		return compile.ErrTestsFailed
+	})
 }
 
 func newPolicyCompile() *cobra.Command {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -78,7 +76,6 @@ The key is read from standard input, a file, or a prompt; never from an argument
 			panic(err) // a flag is misspelled above
 		}
 	}
-	cmd.AddCommand(newKeygen())
 	return cmd
 }
 
@@ -100,53 +97,4 @@ func readPublicKeys(args []string) ([]*seal.PublicKey, error) {
 		keys = append(keys, k)
 	}
 	return keys, nil
-}
-
-// newKeygen is the command that makes a gateway's key pair.
-func newKeygen() *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "keygen",
-		Short: "Make the key pair of a gateway",
-		Long: `Make the key pair of a gateway: NAME.key, the private key, for the environment
-variable KEYWARD_GATEWAY_KEYS of the key-swap plugin's VM and nothing else; NAME.pub,
-the public key, to which credentials are sealed.
-
-Files that are there are kept. To replace a key, make a second pair, give the
-gateway both private keys separated by a space, seal every credential to both, and
-take the old one away when nothing is sealed to it alone.`,
-		Example: `  keyward seal keygen -o gateway
-  KEYWARD_GATEWAY_KEYS="$(cat gateway.key)" keyward gateway --config gateway.yaml`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			k, err := seal.GenerateKey()
-			if err != nil {
-				return err
-			}
-			private, err := k.Reveal()
-			if err != nil {
-				return err
-			}
-			if err := writeNew(output+".key", private+"\n", 0o600); err != nil {
-				return err
-			}
-			if err := writeNew(output+".pub", k.Public().String()+"\n", 0o644); err != nil {
-				return errors.Join(err, os.Remove(output+".key"))
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s.key\tprivate, for the gateway's key-swap alone\n%s.pub\tpublic, ID %s\n", output, output, k.ID())
-			return nil
-		},
-	}
-	cmd.Flags().StringVarP(&output, "output", "o", "gateway", "name of both files, without their endings")
-	return cmd
-}
-
-// writeNew writes a file that must not be there yet.
-func writeNew(name, text string, mode os.FileMode) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }

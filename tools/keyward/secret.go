@@ -26,17 +26,22 @@ func readSecret(cmd *cobra.Command, file, prompt string) ([]byte, error) {
 		defer f.Close()
 		return readLine(f)
 	}
-	in, ok := cmd.InOrStdin().(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	if !isTerminal(cmd) {
 		return readLine(cmd.InOrStdin())
 	}
 	fmt.Fprint(cmd.ErrOrStderr(), prompt)
-	b, err := term.ReadPassword(int(in.Fd()))
+	b, err := term.ReadPassword(int(cmd.InOrStdin().(*os.File).Fd()))
 	fmt.Fprintln(cmd.ErrOrStderr())
 	if err == nil && len(b) == 0 {
 		err = errors.New("nothing was typed")
 	}
 	return b, err
+}
+
+// isTerminal reports whether somebody types the standard input of cmd.
+func isTerminal(cmd *cobra.Command) bool {
+	in, ok := cmd.InOrStdin().(*os.File)
+	return ok && term.IsTerminal(int(in.Fd()))
 }
 
 // readLine reads one line, of which only the line break at its end is not part

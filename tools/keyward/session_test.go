@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -17,11 +18,11 @@ import (
 
 // A testManager is a Manager's API, and a file with an admin token for it.
 type testManager struct {
-	t          *testing.T
+	t          testing.TB
 	url, token string
 }
 
-func newTestManager(t *testing.T) testManager {
+func newTestManager(t testing.TB) testManager {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := store.Open(t.Context(), filepath.Join(dir, "keyward.db"), store.Options{})
@@ -33,7 +34,7 @@ func newTestManager(t *testing.T) testManager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}})
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

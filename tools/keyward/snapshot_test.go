@@ -82,7 +82,7 @@ credentials:
 func TestSnapshotIsBuilt(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	mustRun(t, "", "seal", "keygen", "-o", at("gateway"))
+	mustRun(t, "", "gateway", "keygen", "-o", at("gateway"))
 	tok := mustRun(t, "", "token", "new")
 	if digest := mustRun(t, field(t, tok, "token")+"\n", "token", "digest"); !strings.HasSuffix(tok, digest) {
 		t.Errorf("token digest wrote %q, token new %q", digest, tok)
@@ -145,7 +145,7 @@ func load(t *testing.T, name string) *snapshot.View {
 func TestSecretsAndSnapshotsAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	mustRun(t, "", "seal", "keygen", "-o", at("gateway"))
+	mustRun(t, "", "gateway", "keygen", "-o", at("gateway"))
 	pub := []string{"seal", "--key", at("gateway.pub"), "--credential"}
 	write(t, at("bad.yaml"), "targets:\n  - id: A\n")
 	write(t, at("rego.yaml"), "policy: [bad.rego]\n")
@@ -159,7 +159,7 @@ func TestSecretsAndSnapshotsAreRefused(t *testing.T) {
 		args        []string
 		want        string
 	}{
-		{"a gateway key is not overwritten", "", []string{"seal", "keygen", "-o", at("gateway")}, "exists"},
+		{"a gateway key is not overwritten", "", []string{"gateway", "keygen", "-o", at("gateway")}, "exists"},
 		{"no key to seal", "", append(pub, "a"), "nothing to read"},
 		{"a key with a line break in it", "ghp_0123\n456789\n", append(pub, "a"), "control characters"},
 		{"a key too short", "short\n", append(pub, "a"), "8 to 4096"},

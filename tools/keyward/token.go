@@ -1,83 +1,100 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-	"fmt"
-	"text/tabwriter"
+	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"keyward/plugins/token"
+	"keyward/manager"
+	"keyward/manager/client"
 )
 
-// newToken is the command that makes consumer tokens.
+var tokens = noun[manager.Token]{
+	words: "token", a: "what is known of a consumer token", example: "tk-01k9x", ids: tokenIDs,
+	view: view[manager.Token]{"ID CONSUMER STATE EXPIRES REPLACED-BY LAST-USED NOTE", func(t manager.Token) []string {
+		state := "live"
+		if t.Revoked {
+			state = "revoked"
+		} else if !t.Live(time.Now()) {
+			state = "expired"
+		}
+		return []string{t.ID, t.Consumer, state, timeCell(t.Expires), t.ReplacedBy, timeCell(t.LastUsed), t.Note}
+	}},
+}
+
+// newToken is the command that handles consumer tokens.
 func newToken() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Make consumer tokens, and tell the digest of one",
+		Short: "Issue, list, rotate and revoke consumer tokens",
+		Long: `Issue, list, rotate and revoke consumer tokens through the Manager. new and
+digest need no Manager: they make a token for a snapshot file.`,
 	}
-	cmd.AddCommand(newTokenNew(), newTokenDigest())
+	cmd.AddCommand(
+		newTokenIssue(), newTokenList(), tokens.get((*client.Client).Token), newTokenRotate(),
+		tokens.verb("revoke", "Revoke a consumer token", (*client.Client).RevokeToken),
+		newTokenNew(), newTokenDigest(),
+	)
 	return cmd
 }
 
-func newTokenNew() *cobra.Command {
-	return &cobra.Command{
-		Use:   "new",
-		Short: "Make a consumer token and print it, once",
-		Long: `Make a consumer token and print it, once: nothing keeps it but its digest, which
-goes into the snapshot with the ID.`,
-		Example: `  keyward token new
+func newTokenIssue() *cobra.Command {
+	var note string
+	var expires when
+	cmd := outFlag(changeCommand(&cobra.Command{
+		Use:   "issue CONSUMER",
+		Short: "Issue a consumer token, and show it this once",
+		Example: `  keyward token issue worker-researcher --expires 30d --token-file admin.token
 
-  # the token alone into a file that nobody else can read
-  (umask 077; keyward token new | awk '$1 == "token" {print $2}' > worker-1.token)
-  keyward token digest < worker-1.token`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := token.New(rand.Reader)
-			if err != nil {
-				return err
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "token\t%s\n", t)
-			printDigest(w, t)
-			return w.Flush()
-		},
-	}
-}
-
-func newTokenDigest() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use:   "digest",
-		Short: "Read a consumer token and print its ID and SHA-256",
-		Example: `  keyward token digest < worker-1.token
-
-  # typed in, without echo
-  keyward token digest`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := readSecret(cmd, file, "Consumer token: ")
-			if err != nil {
-				return err
-			}
-			defer clear(b)
-			if err := token.Check(string(b)); err != nil {
-				return err
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			printDigest(w, string(b))
-			return w.Flush()
-		},
-	}
-	cmd.Flags().StringVarP(&file, "file", "f", "-", "file with the token; - is standard input, or a prompt on a terminal")
+  # into a new file that nobody else can read
+  keyward token issue worker-researcher --out worker.token --token-file admin.token`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeEach(consumerIDs),
+	}, func(s *session) error {
+		return issue(s, tokens.view, func() (manager.Issued[manager.Token], client.Change, error) {
+			return s.api.IssueToken(s.ctx(), client.Request{}, manager.TokenSpec{Consumer: s.args[0], Note: note, Expires: expires.Time})
+		})
+	}))
+	cmd.Flags().StringVar(&note, "note", "", "free text")
+	whenFlag(cmd, &expires, "expires", "when it ends")
 	return cmd
 }
 
-// printDigest prints what a snapshot keeps of a token. The ID is made of the
-// digest, so that a token found somewhere can be told.
-func printDigest(w *tabwriter.Writer, t string) {
-	d := token.Digest(t)
-	text := hex.EncodeToString(d[:])
-	fmt.Fprintf(w, "id\tt-%s\nsha256\t%s\n", text[:12], text)
+func newTokenList() *cobra.Command {
+	var consumer string
+	var replaced bool
+	cmd := tokens.list("List consumer tokens, and who still uses a replaced one", `  keyward token list --consumer worker-researcher --token-file admin.token
+
+  # tokens that were rotated and still work, with their last use
+  keyward token list --replaced --token-file admin.token`,
+		func(s *session, ctx context.Context, p manager.Page) (manager.List[manager.Token], error) {
+			return s.api.Tokens(ctx, consumer, replaced, p)
+		})
+	cmd.Flags().StringVar(&consumer, "consumer", "", "only this consumer's")
+	must(cmd.RegisterFlagCompletionFunc("consumer", completeFlag(consumerIDs)))
+	cmd.Flags().BoolVar(&replaced, "replaced", false, "only those that were rotated and still work: LAST-USED says who has not moved on")
+	return cmd
+}
+
+func newTokenRotate() *cobra.Command {
+	var overlap span
+	var expires when
+	cmd := outFlag(changeCommand(&cobra.Command{
+		Use:   "rotate ID",
+		Short: "Issue a token's successor, and show it this once",
+		Long: `Issue a token's successor, and show it this once. The old one lives on for the
+overlap, or ends at once without one.`,
+		Example:           tokens.usage("rotate", " --overlap 24h --out worker.token"),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeEach(tokenIDs),
+	}, func(s *session) error {
+		return issue(s, tokens.view, func() (manager.Issued[manager.Token], client.Change, error) {
+			return s.api.RotateToken(s.ctx(), client.Request{}, s.args[0],
+				manager.TokenRotation{OverlapSeconds: overlap.seconds(), Expires: expires.Time})
+		})
+	}))
+	cmd.Flags().Var(&overlap, "overlap", "how long the old token lives on, such as 1h or 7d")
+	whenFlag(cmd, &expires, "expires", "when the new token ends")
+	return cmd
 }
