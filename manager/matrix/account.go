@@ -51,7 +51,11 @@ func (s *Service) signIn(ctx context.Context) error {
 	if err := s.session.save(); err != nil {
 		return err
 	}
-	s.client.AccessToken, s.client.DeviceID = token, dev
+	c, err := newClient(s.opt.Homeserver, s.session.User, token)
+	if err != nil {
+		return err
+	}
+	s.client.Store(c)
 	return nil
 }
 

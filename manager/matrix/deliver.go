@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,9 +31,16 @@ const (
 	maxPause   = time.Minute      // between tries
 	lookEvery  = 2 * time.Second  // for digests that are due
 	sendWithin = 30 * time.Second // one message
+	pageSize   = 100              // messages of a room that are read at once
 	maxBack    = 200              // pages of a room's past that are searched
 	maxSkew    = time.Hour        // between the homeserver's clock and ours
+	settleFor  = 30 * time.Second // until a homeserver shows what it has taken
 )
+
+// fence is an event that clients don't show. A homeserver may show what it has
+// taken only later, as Dendrite does after its start, but in order: once it shows
+// a fence, it shows all that it took before.
+var fence = event.Type{Type: "org.keyward.fence", Class: event.MessageEventType}
 
 // A postman sends what waits in the outbox.
 type postman struct {
@@ -182,6 +191,9 @@ func (p *postman) deliver(ctx context.Context, q manager.Queue) error {
 	content, n := message.Pack(entries, options(q.Lane, p.log))
 	r := manager.Range{First: entries[0].Index, Last: entries[n-1].Index}
 	place, err := p.s.place(ctx, q.Room)
+	if errors.Is(err, manager.ErrNotFound) && strings.HasPrefix(q.Room, string(manager.RoomShared)+":") {
+		return p.s.store.Sent(ctx, q, waiting[len(waiting)-1].Position) // it was deleted meanwhile
+	}
 	if err != nil {
 		return err
 	}
@@ -192,13 +204,14 @@ func (p *postman) deliver(ctx context.Context, q manager.Queue) error {
 		}
 		p.setSure(q, true)
 	case !p.isSure(q):
-		last, ok, err := p.newest(ctx, place, q.Lane, sending.Since)
+		last, ok, err := p.newest(ctx, place, q, sending.Since)
 		if err != nil {
 			return p.lost(q, err)
 		}
 		if ok && last >= r.First {
 			return p.s.store.Sent(ctx, q, last)
 		}
+		p.setSure(q, true)
 	}
 	return p.send(ctx, q, place, r, content, n)
 }
@@ -206,7 +219,7 @@ func (p *postman) deliver(ctx context.Context, q manager.Queue) error {
 func (p *postman) send(ctx context.Context, q manager.Queue, place id.RoomID, r manager.Range, content message.Content, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
-	_, err := p.s.client.SendMessageEvent(ctx, place, event.EventMessage, content, mautrix.ReqSendEvent{TransactionID: p.transaction(q, r.First)})
+	_, err := p.s.api().SendMessageEvent(ctx, place, event.EventMessage, content, mautrix.ReqSendEvent{TransactionID: p.transaction(q, r.First)})
 	if err != nil {
 		p.setSure(q, refused(err))
 		return p.lost(q, err)
@@ -240,16 +253,17 @@ func (p *postman) transaction(q manager.Queue, first uint64) string {
 
 // newest is the last entry that a room shows in a lane by a message sent after an
 // instant; false: there is none.
-func (p *postman) newest(ctx context.Context, place id.RoomID, lane manager.Lane, since time.Time) (uint64, bool, error) {
+func (p *postman) newest(ctx context.Context, place id.RoomID, q manager.Queue, since time.Time) (uint64, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleFor)
+	defer cancel()
+	f, err := p.s.api().SendMessageEvent(ctx, place, fence, struct{}{})
+	if err != nil {
+		return 0, false, err
+	}
+	page, err := p.behind(ctx, place, f.EventID)
 	before := since.Add(-maxSkew).UnixMilli()
-	filter := &mautrix.FilterPart{Senders: []id.UserID{p.s.session.User}, Types: []event.Type{event.EventMessage}}
-	from := ""
-	for range maxBack {
-		m, err := p.s.client.Messages(ctx, place, from, "", mautrix.DirectionBackward, filter, 100)
-		if err != nil {
-			return 0, false, err
-		}
-		for _, e := range m.Chunk {
+	for n := 0; err == nil; n++ {
+		for _, e := range page.Chunk {
 			var c struct {
 				Records *message.Records `json:"org.keyward.records"`
 			}
@@ -259,16 +273,41 @@ func (p *postman) newest(ctx context.Context, place id.RoomID, lane manager.Lane
 			if e.Timestamp < before {
 				return 0, false, nil
 			}
-			if c.Records.Log == p.log && laneOf(c.Records) == lane {
+			if c.Records.Log == p.log && laneOf(c.Records) == q.Lane {
 				return c.Records.Last, true, nil
 			}
 		}
-		if m.End == "" || m.End == from {
+		if page.End == "" || len(page.Chunk) == 0 {
 			return 0, false, nil
 		}
-		from = m.End
+		if n == maxBack {
+			return 0, false, fmt.Errorf("matrix: the last %d messages of a room say nothing of what it shows", maxBack*pageSize)
+		}
+		page, err = p.past(ctx, place, page.End)
 	}
-	return 0, false, fmt.Errorf("matrix: the last %d messages of a room say nothing of what it shows", maxBack*100)
+	return 0, false, err
+}
+
+// behind returns the newest messages of a room once it shows the fence before
+// which they were taken.
+func (p *postman) behind(ctx context.Context, place id.RoomID, f id.EventID) (*mautrix.RespMessages, error) {
+	for {
+		page, err := p.past(ctx, place, "")
+		if err != nil || slices.ContainsFunc(page.Chunk, func(e *event.Event) bool { return e.ID == f }) {
+			return page, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(minPause):
+		}
+	}
+}
+
+// past returns messages of ours in a room, the newest first.
+func (p *postman) past(ctx context.Context, place id.RoomID, from string) (*mautrix.RespMessages, error) {
+	filter := &mautrix.FilterPart{Senders: []id.UserID{p.s.session.User}, Types: []event.Type{event.EventMessage, fence}}
+	return p.s.api().Messages(ctx, place, from, "", mautrix.DirectionBackward, filter, pageSize)
 }
 
 func laneOf(r *message.Records) manager.Lane {

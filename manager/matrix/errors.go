@@ -40,7 +40,10 @@ func refused(err error) bool {
 }
 
 // down reports whether the homeserver did not answer, or not with sense.
-func down(err error) bool { return err != nil && !refused(err) && !errors.Is(err, context.Canceled) }
+func down(err error) bool {
+	var e mautrix.HTTPError
+	return errors.As(err, &e) && !refused(err) && !errors.Is(err, context.Canceled)
+}
 
 // gone reports whether a room is not there, or not for us.
 func gone(err error) bool {

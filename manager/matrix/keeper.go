@@ -39,7 +39,7 @@ func (s *Service) keep(ctx context.Context, r manager.Room) error {
 			return fmt.Errorf("make it: %w", brief(err))
 		}
 		s.log.Info("room made", slog.String("room", r.ID), slog.String("matrix", string(place)))
-		if state, err = s.client.StateAsArray(ctx, place); err != nil {
+		if state, err = s.api().StateAsArray(ctx, place); err != nil {
 			return brief(err)
 		}
 	}
@@ -98,7 +98,7 @@ func (s *Service) find(ctx context.Context, r manager.Room, f form) (id.RoomID, 
 			return id.RoomID(r.Matrix), state, err
 		}
 	}
-	a, err := s.client.ResolveAlias(ctx, id.NewRoomAlias(f.alias, f.self.Homeserver()))
+	a, err := s.api().ResolveAlias(ctx, id.NewRoomAlias(f.alias, f.self.Homeserver()))
 	switch {
 	case err == nil:
 		if state, err := s.ours(ctx, a.RoomID, f); state != nil || err != nil {
@@ -113,14 +113,14 @@ func (s *Service) find(ctx context.Context, r manager.Room, f form) (id.RoomID, 
 // search looks through the rooms that the Manager is in.
 func (s *Service) search(ctx context.Context, r manager.Room, f form) (id.RoomID, []*event.Event, error) {
 	if s.marked == nil {
-		joined, err := s.client.JoinedRooms(ctx)
+		joined, err := s.api().JoinedRooms(ctx)
 		if err != nil {
 			return "", nil, brief(err)
 		}
 		marked := map[string]id.RoomID{}
 		for _, room := range joined.JoinedRooms {
 			var m marker
-			switch err := s.client.StateEvent(ctx, room, stateRoom, "", &m); {
+			switch err := s.api().StateEvent(ctx, room, stateRoom, "", &m); {
 			case err == nil:
 				marked[m.Room] = room
 			case !gone(err):
@@ -144,7 +144,7 @@ func (s *Service) search(ctx context.Context, r manager.Room, f form) (id.RoomID
 // ours returns the state of a room that the Manager made and is in; nil: it is
 // no such room. Whoever else has taken the alias shall not get what is shown.
 func (s *Service) ours(ctx context.Context, place id.RoomID, f form) ([]*event.Event, error) {
-	state, err := s.client.StateAsArray(ctx, place)
+	state, err := s.api().StateAsArray(ctx, place)
 	if gone(err) {
 		return nil, nil
 	}
@@ -189,12 +189,12 @@ func (s *Service) create(ctx context.Context, f form) (id.RoomID, error) {
 	version, withAlias := roomVersion, true
 	for range 4 {
 		var r mautrix.RespCreateRoom
-		_, err := s.client.MakeRequest(ctx, http.MethodPost, s.client.BuildClientURL("v3", "createRoom"), f.creation(version, withAlias), &r)
+		_, err := s.api().MakeRequest(ctx, http.MethodPost, s.api().BuildClientURL("v3", "createRoom"), f.creation(version, withAlias), &r)
 		switch {
 		case errors.Is(err, mautrix.MUnsupportedRoomVersion) && version == roomVersion:
 			version = roomVersionOld
 		case errors.Is(err, mautrix.MRoomInUse) && withAlias:
-			if _, err := s.client.DeleteAlias(ctx, id.NewRoomAlias(f.alias, f.self.Homeserver())); err != nil {
+			if _, err := s.api().DeleteAlias(ctx, id.NewRoomAlias(f.alias, f.self.Homeserver())); err != nil {
 				if asked(err) > 0 || down(err) {
 					return "", err
 				}
@@ -213,16 +213,16 @@ func (s *Service) create(ctx context.Context, f form) (id.RoomID, error) {
 func (s *Service) fix(ctx context.Context, place id.RoomID, x fix) (err error) {
 	switch x.do {
 	case "invite":
-		_, err = s.client.InviteUser(ctx, place, &mautrix.ReqInviteUser{UserID: x.user})
+		_, err = s.api().InviteUser(ctx, place, &mautrix.ReqInviteUser{UserID: x.user})
 	case "kick":
 		if err := s.signOut(ctx, x.user); err != nil {
 			return err
 		}
-		_, err = s.client.KickUser(ctx, place, &mautrix.ReqKickUser{UserID: x.user, Reason: "does not belong here"})
+		_, err = s.api().KickUser(ctx, place, &mautrix.ReqKickUser{UserID: x.user, Reason: "does not belong here"})
 	case "unban":
-		_, err = s.client.UnbanUser(ctx, place, &mautrix.ReqUnbanUser{UserID: x.user})
+		_, err = s.api().UnbanUser(ctx, place, &mautrix.ReqUnbanUser{UserID: x.user})
 	case "state":
-		_, err = s.client.SendStateEvent(ctx, place, event.NewEventType(x.state.Type), "", x.state.Content)
+		_, err = s.api().SendStateEvent(ctx, place, event.NewEventType(x.state.Type), "", x.state.Content)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func (s *Service) listen(ctx context.Context) error {
 		if since == "" {
 			timeout = 0
 		}
-		r, err := s.client.FullSyncRequest(ctx, mautrix.ReqSync{Timeout: timeout, Since: since, FilterID: string(filter), SetPresence: event.PresenceOffline})
+		r, err := s.api().FullSyncRequest(ctx, mautrix.ReqSync{Timeout: timeout, Since: since, FilterID: string(filter), SetPresence: event.PresenceOffline})
 		if err != nil {
 			if since != "" && forgotten(err) {
 				s.log.Warn("the homeserver has forgotten how far it was heard: commands given meanwhile are not run")
@@ -134,7 +134,7 @@ func (s *Service) missed(ctx context.Context, place id.RoomID, from, to string) 
 	filter := &mautrix.FilterPart{Types: []event.Type{event.EventMessage}, NotSenders: []id.UserID{s.session.User}}
 	var list []*event.Event
 	for range maxMissed {
-		m, err := s.client.Messages(ctx, place, from, to, mautrix.DirectionBackward, filter, 100)
+		m, err := s.api().Messages(ctx, place, from, to, mautrix.DirectionBackward, filter, 100)
 		if err != nil {
 			return nil, err
 		}

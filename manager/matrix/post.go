@@ -65,10 +65,11 @@ func (s *Service) post(ctx context.Context) error {
 type directory struct {
 	rooms  map[string]manager.Room
 	shared map[string][]string // rooms that show a consumer's requests too
+	others map[string]bool     // consumers that have no room
 }
 
 func (s *Service) directory(ctx context.Context) (*directory, error) {
-	d := &directory{rooms: map[string]manager.Room{}, shared: map[string][]string{}}
+	d := &directory{rooms: map[string]manager.Room{}, shared: map[string][]string{}, others: map[string]bool{}}
 	for r, err := range pages(func(p manager.Page) (manager.List[manager.Room], error) { return s.store.Rooms(ctx, "", p) }) {
 		if err != nil {
 			return nil, err
@@ -104,12 +105,13 @@ func (s *Service) route(ctx context.Context, d *directory, entries []manager.Log
 
 // known makes a Worker's room known that the directory lacks.
 func (s *Service) known(ctx context.Context, d *directory, consumer string) error {
-	if consumer == "" || d.has(consumer) {
+	if consumer == "" || d.has(consumer) || d.others[consumer] {
 		return nil
 	}
 	r, err := s.ensure(ctx, consumer)
 	if errors.Is(err, manager.ErrInvalid) || errors.Is(err, manager.ErrNotFound) {
-		return nil // no Worker, or no more: its requests show in the Manager's room
+		d.others[consumer] = true // no Worker, or no more: its requests show in the Manager's room
+		return nil
 	}
 	d.rooms[r.ID] = r
 	return err

@@ -66,7 +66,7 @@ func (s *Service) command(ctx context.Context, place id.RoomID, e *event.Event) 
 		s.metrics.commands.WithLabelValues(string(c.Verb)).Inc()
 	}
 	sum := sha256.Sum256([]byte(e.ID))
-	_, err = s.client.SendMessageEvent(ctx, place, event.EventMessage, json.RawMessage(answer),
+	_, err = s.api().SendMessageEvent(ctx, place, event.EventMessage, json.RawMessage(answer),
 		mautrix.ReqSendEvent{TransactionID: "kwc" + hex.EncodeToString(sum[:16])})
 	if refused(err) && asked(err) == 0 {
 		s.log.Warn("a command was run, but the room does not take the answer", slog.Any("error", brief(err)))
@@ -84,7 +84,7 @@ func (s *Service) mayCommand(ctx context.Context, place id.RoomID, user id.UserI
 	var power struct {
 		Users map[id.UserID]int `json:"users"`
 	}
-	if err := s.client.StateEvent(ctx, place, event.StatePowerLevels, "", &power); err != nil {
+	if err := s.api().StateEvent(ctx, place, event.StatePowerLevels, "", &power); err != nil {
 		return false, err
 	}
 	return power.Users[user] >= powerAdmin, nil

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,8 +33,11 @@ type Options struct {
 	Prefix       string // begins aliases and Workers' accounts; empty: keyward
 	Target       string // ID of the target that is the homeserver; empty: Workers' tokens are not sealed
 	Keys         Keys   // needed with Target
-	Log          *slog.Logger
-	Metrics      prometheus.Registerer // nil: a registry of its own
+	// CheckpointEvery is the time between two checkpoints of the log in the Manager's
+	// room; 0: a minute.
+	CheckpointEvery time.Duration
+	Log             *slog.Logger
+	Metrics         prometheus.Registerer // nil: a registry of its own
 }
 
 // A Service keeps rooms and what is in them. One Manager of a store runs one.
@@ -41,7 +45,7 @@ type Service struct {
 	store   *store.Store
 	opt     settings
 	session *session
-	client  *mautrix.Client
+	client  atomic.Pointer[mautrix.Client] // replaced when the Manager signs in
 	log     *slog.Logger
 	metrics *metrics
 
@@ -88,6 +92,7 @@ func (h Health) String() string {
 func New(st *store.Store, opt Options) (*Service, error) {
 	opt.Prefix = cmp.Or(opt.Prefix, "keyward")
 	opt.Log = cmp.Or(opt.Log, slog.Default())
+	opt.CheckpointEvery = cmp.Or(opt.CheckpointEvery, time.Minute)
 	if opt.Metrics == nil {
 		opt.Metrics = prometheus.NewRegistry()
 	}
@@ -102,14 +107,19 @@ func New(st *store.Store, opt Options) (*Service, error) {
 	if s.session, err = openSession(opt.Session, id.UserID(opt.User)); err != nil {
 		return nil, fmt.Errorf("matrix: session: %w", err)
 	}
-	if s.client, err = newClient(opt.Homeserver, s.session.User, s.session.Token); err != nil {
+	c, err := newClient(opt.Homeserver, s.session.User, s.session.Token)
+	if err != nil {
 		return nil, fmt.Errorf("matrix: %w", err)
 	}
+	s.client.Store(c)
 	if s.metrics, err = newMetrics(opt.Metrics, s); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
+
+// api is the client of the Manager's account.
+func (s *Service) api() *mautrix.Client { return s.client.Load() }
 
 // Check checks what can be checked without a homeserver.
 func (o Options) Check() error {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -171,6 +170,23 @@ func (w *matrixWorld) placed(t *testing.T, id string) string {
 	return place
 }
 
+// shows waits until a room shows so many entries, and checks their order: what a
+// homeserver has taken it may show a little later.
+func (w *matrixWorld) shows(t *testing.T, place string, entries int) rooms.Timeline {
+	t.Helper()
+	var tl rooms.Timeline
+	w.until(t, "the room shows it all", func(context.Context) error {
+		if tl = w.timeline(t, place); len(tl.Entries) < entries {
+			return fmt.Errorf("it shows %d entries of %d", len(tl.Entries), entries)
+		}
+		return nil
+	})
+	if len(tl.Entries) > entries || tl.Check() != nil {
+		t.Errorf("the room shows %d entries, want %d: %v", len(tl.Entries), entries, tl.Check())
+	}
+	return tl
+}
+
 // timeline is what a room shows, as alice reads it.
 func (w *matrixWorld) timeline(t *testing.T, place string) rooms.Timeline {
 	t.Helper()
@@ -216,16 +232,12 @@ func TestRoomsShowEveryDecisionOnce(t *testing.T) {
 		w.calls(t, "worker-a", 30)
 		w.calls(t, "worker-b", 10)
 		w.settled(t)
-		for place, want := range map[string]int{a: 150, b: 10} {
-			if got := w.timeline(t, place); len(got.Entries) != want || got.Check() != nil {
-				t.Errorf("%s shows %d entries, want %d: %v", place, len(got.Entries), want, got.Check())
-			}
+		w.shows(t, b, 10)
+		if got := w.shows(t, a, 150); len(got.Messages) > 20 {
+			t.Errorf("150 calls take %d messages", len(got.Messages))
 		}
 		if got := w.timeline(t, home); len(got.Entries) < 5 || got.Check() != nil {
 			t.Errorf("the Manager's room shows %d actions: %v", len(got.Entries), got.Check())
-		}
-		if got := w.timeline(t, a); len(got.Messages) > 20 {
-			t.Errorf("150 calls take %d messages", len(got.Messages))
 		}
 		m := w.members(t, a)
 		if len(m) != 3 || m["@keyward-worker-a:"+hs.Name] != "join" || m[w.alice.ID] != "join" {
@@ -236,9 +248,10 @@ func TestRoomsShowEveryDecisionOnce(t *testing.T) {
 		w.serve(t)
 		w.calls(t, "worker-b", 5)
 		w.settled(t)
-		if got := w.timeline(t, b); len(got.Entries) != 15 || got.Check() != nil || w.placed(t, "worker:worker-b") != b {
-			t.Errorf("after a restart: %d entries, %v", len(got.Entries), got.Check())
+		if again := w.placed(t, "worker:worker-b"); again != b {
+			t.Errorf("after a restart the room is another: %s", again)
 		}
+		w.shows(t, b, 15)
 	})
 }
 
@@ -277,10 +290,14 @@ func TestRoomsAreKept(t *testing.T) {
 			}
 			return nil
 		})
-		w.settled(t)
-		if got := w.timeline(t, w.placed(t, "manager")); !slices.ContainsFunc(got.Entries, func(e rooms.Entry) bool { return strings.Contains(e.Action, "consumer delete") }) {
-			t.Error("the Manager's room does not show the deletion")
-		}
+		home := w.placed(t, "manager")
+		w.until(t, "the Manager's room shows the deletion", func(context.Context) error {
+			got := w.timeline(t, home)
+			if !slices.ContainsFunc(got.Entries, func(e rooms.Entry) bool { return e.Action == "consumer delete" }) {
+				return fmt.Errorf("it shows %+v", got.Entries)
+			}
+			return nil
+		})
 	})
 }
 

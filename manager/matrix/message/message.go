@@ -17,13 +17,14 @@ const maxLines = 100
 
 // A Content is the content of an m.room.message event. It mentions nobody.
 type Content struct {
-	MsgType       string   `json:"msgtype"`
-	Body          string   `json:"body"`
-	Format        string   `json:"format"`
-	FormattedBody string   `json:"formatted_body"`
-	Mentions      struct{} `json:"m.mentions"`
-	Records       *Records `json:"org.keyward.records,omitempty"` // nil: it shows no entries
-	Relates       *Relates `json:"m.relates_to,omitempty"`
+	MsgType       string      `json:"msgtype"`
+	Body          string      `json:"body"`
+	Format        string      `json:"format"`
+	FormattedBody string      `json:"formatted_body"`
+	Mentions      struct{}    `json:"m.mentions"`
+	Records       *Records    `json:"org.keyward.records,omitempty"` // nil: it shows no entries
+	Checkpoint    *Checkpoint `json:"org.keyward.checkpoint,omitempty"`
+	Relates       *Relates    `json:"m.relates_to,omitempty"`
 }
 
 // Relates says what a message answers.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
+	"keyward/manager/matrix/message/hostile"
 	"keyward/policies"
 )
 
@@ -76,7 +77,7 @@ func text(t *testing.T, s string) string {
 }
 
 func TestHostileEntriesMakeOneHarmlessLine(t *testing.T) {
-	for _, s := range hostile {
+	for _, s := range hostile.Texts {
 		for _, kind := range []Kind{MCP, LLM, HTTP, Auth, Action, Gap, Kind(s)} {
 			e := Entry{
 				Index: 1, ID: s, Time: noon, Kind: kind, Consumer: s, Target: s, Method: s, Name: s, Arguments: s,
@@ -165,8 +166,8 @@ func TestEveryEntryIsInOneMessage(t *testing.T) {
 	for i := range uint64(5000) {
 		e := call(i)
 		e.Kind = []Kind{MCP, LLM, HTTP, Auth, Action, Gap}[i%6]
-		e.Consumer = hostile[int(i*7)%len(hostile)]
-		e.Arguments = hostile[int(i*13)%len(hostile)]
+		e.Consumer = hostile.Texts[int(i*7)%len(hostile.Texts)]
+		e.Arguments = hostile.Texts[int(i*13)%len(hostile.Texts)]
 		e.Verdict = policies.Verdict(i % 3)
 		entries = append(entries, e)
 	}

@@ -13,7 +13,7 @@ const maxMarks = 2
 
 // signs are the characters with which a line says its verdict and parts its
 // columns. Text that holds them could pass for a column of ours.
-const signs = "✅⛔⏸⚙⚠✂📊·…"
+const signs = "✅⛔⏸⚙⚠✂🔏📊·…"
 
 // rightToLeft are the blocks whose unassigned characters are right-to-left
 // too (Unicode DerivedBidiClass). Letters of these reorder what stands beside

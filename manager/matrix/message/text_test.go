@@ -6,6 +6,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"keyward/manager/matrix/message/hostile"
 )
 
 // linked are the forms that clients make links, mentions and pills of, more
@@ -50,10 +52,10 @@ func checkText(t *testing.T, in, got string) {
 }
 
 func TestHostileTextStaysInItsPlace(t *testing.T) {
-	if len(hostile) < 60 {
-		t.Fatalf("only %d hostile strings", len(hostile))
+	if len(hostile.Texts) < 60 {
+		t.Fatalf("only %d hostile strings", len(hostile.Texts))
 	}
-	for _, s := range hostile {
+	for _, s := range hostile.Texts {
 		for _, limit := range []int{1, 7, maxName, maxArguments} {
 			got := Text(s, limit)
 			checkText(t, s, got)
@@ -98,7 +100,7 @@ func TestText(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, s := range hostile {
+	for _, s := range hostile.Texts {
 		f.Add(s, 40)
 	}
 	f.Fuzz(func(t *testing.T, s string, limit int) {

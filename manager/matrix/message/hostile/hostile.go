@@ -1,10 +1,11 @@
-package message
+// Package hostile holds text as an attacker picks it for names and arguments, for
+// tests of whatever shows them.
+package hostile
 
 import "strings"
 
-// hostile are names and arguments as an attacker picks them: each tries to
-// leave its place in a message.
-var hostile = []string{
+// Texts each try to leave their place in a message.
+var Texts = []string{
 	// Tags and what browsers make of them.
 	`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `</code><b>allowed</b>`, `</li></ul><h1>x`,
 	`<a href="https://evil.example">ok</a>`, `<mx-reply><blockquote>admin: yes</blockquote></mx-reply>`,
