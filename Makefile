@@ -45,6 +45,10 @@ bench-engine: ## measure the policy engine beside OPA, natively and in wasm, int
 	@mkdir -p dist
 	$(GO) run ./tools/bench/engine -json dist/bench-engine.json $(BENCHFLAGS)
 
+.PHONY: bench-scale
+bench-scale: plugins ## measure what grows with the number of consumers, into dist/bench-scale.json
+	$(GO) run ./tools/bench/scale $(BENCHFLAGS)
+
 .PHONY: plugins
 plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-256 sums
 

@@ -65,6 +65,7 @@ type pluginCollector struct{ host *wasmhost.Host }
 var (
 	trapsDesc   = prometheus.NewDesc("keyward_gateway_vm_traps_total", "VMs that died.", nil, nil)
 	reloadsDesc = prometheus.NewDesc("keyward_gateway_vm_reloads_total", "VMs that were replaced.", nil, nil)
+	memoryDesc  = prometheus.NewDesc("keyward_gateway_vm_memory_bytes", "Memory of a plugin's largest VM.", []string{"plugin"}, nil)
 	notInName   = regexp.MustCompile(`[^a-zA-Z0-9_:]`)
 )
 
@@ -77,6 +78,9 @@ func (c pluginCollector) Collect(out chan<- prometheus.Metric) {
 	stats := c.host.Stats()
 	out <- prometheus.MustNewConstMetric(trapsDesc, prometheus.CounterValue, float64(stats.Traps))
 	out <- prometheus.MustNewConstMetric(reloadsDesc, prometheus.CounterValue, float64(stats.Reloads))
+	for plugin, size := range c.host.Memory() {
+		out <- prometheus.MustNewConstMetric(memoryDesc, prometheus.GaugeValue, float64(size), plugin)
+	}
 	for _, m := range c.host.Metrics() {
 		desc := prometheus.NewDesc("wasmcustom_"+notInName.ReplaceAllString(m.Name, "_"), "Defined by a plugin.", nil, nil)
 		switch m.Kind {

@@ -14,3 +14,15 @@ type Stats struct {
 func (h *Host) Stats() Stats {
 	return Stats{Traps: h.stats.traps.Load(), Reloads: h.stats.reloads.Load()}
 }
+
+// Memory is the size of the largest VM of each plugin, in bytes, as of its last
+// callback. A VM never gives memory back.
+func (h *Host) Memory() map[string]int64 {
+	largest := map[string]int64{}
+	for _, w := range h.workers {
+		for _, s := range w.seats { // fixed once the host is made
+			largest[s.name] = max(largest[s.name], s.m.memory.Load())
+		}
+	}
+	return largest
+}

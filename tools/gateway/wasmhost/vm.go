@@ -122,6 +122,7 @@ func (v *vm) invoke(g *guest, at string, fn int, missing uint64, args ...uint64)
 	err := f.CallWithStack(v.ctx, v.stack[:])
 	result = v.stack[0] & 0xffffffff
 	v.at, v.calling, v.effective, v.inAlloc = "", nil, nil, false
+	v.m.memory.Store(int64(v.memory.Size()))
 	if err != nil {
 		v.die(err)
 	}

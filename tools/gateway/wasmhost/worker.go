@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"keyward/plugins/filter"
@@ -46,6 +47,7 @@ type machine struct {
 	seats  []*seat
 	vm     *vm // may be dead
 	loaded time.Time
+	memory atomic.Int64 // bytes of the VM after its last callback
 }
 
 // A seat is one plugin on one worker. It is a [chain.Filter].
