@@ -1,15 +1,14 @@
 package e2e_test
 
 import (
-	"os"
 	"testing"
+
+	"keyward/tests/testenv"
 )
 
 // TestClients runs every client through one gateway of each kind.
 func TestClients(t *testing.T) {
-	if os.Getenv("KEYWARD_E2E") == "0" {
-		t.Skip("LEFT OUT: real clients and servers; `make e2e` runs them")
-	}
+	testenv.Heavy(t, "real clients and servers")
 	w := newWorld(t)
 	addMCP(t, w)
 	addLLM(t, w)

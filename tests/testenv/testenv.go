@@ -33,6 +33,15 @@ func missing(t testing.TB, what string) {
 	t.Skipf("LEFT OUT: %s is missing", what)
 }
 
+// Heavy leaves a test out of `make test`: what it needs takes long to build or
+// to start. `make e2e` runs it.
+func Heavy(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("KEYWARD_E2E") == "0" {
+		t.Skipf("LEFT OUT: %s; `make e2e` runs it", what)
+	}
+}
+
 // needProgram finds an executable that is a part of the machine.
 func needProgram(t testing.TB, name string) string {
 	t.Helper()

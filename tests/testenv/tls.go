@@ -42,11 +42,25 @@ func NewCA(t testing.TB) *CA {
 // Issue returns certificate and key, in PEM, of a server on the loopback.
 func (ca *CA) Issue(t testing.TB, names ...string) (cert, key []byte) {
 	t.Helper()
-	k := newKey(t)
 	template := certificate(2)
 	template.DNSNames = names
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	return ca.issue(t, template)
+}
+
+// IssueClient returns certificate and key, in PEM, of a client.
+func (ca *CA) IssueClient(t testing.TB, name string, organizations ...string) (cert, key []byte) {
+	t.Helper()
+	template := certificate(3)
+	template.Subject = pkix.Name{CommonName: name, Organization: organizations}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return ca.issue(t, template)
+}
+
+func (ca *CA) issue(t testing.TB, template *x509.Certificate) (cert, key []byte) {
+	t.Helper()
+	k := newKey(t)
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, k.Public(), ca.key)
 	if err != nil {
 		t.Fatal(err)
