@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"keyward/manager/publish/image"
+	"keyward/plugins/live"
 )
 
 // DefaultNamespace is the namespace that Higress reads WasmPlugins from unless
@@ -20,6 +21,10 @@ const DefaultNamespace = "higress-system"
 // KeysVariable is the environment variable of key-swap's VM that holds the
 // gateway's private keys.
 const KeysVariable = "KEYWARD_GATEWAY_KEYS"
+
+// TokenVariable is the environment variable of the plugins' VMs that holds the
+// gateway's token.
+const TokenVariable = live.EnvToken
 
 // MaxResourceBytes is how large a resource may get: the Kubernetes API refuses
 // objects beyond 1.5 MiB, and keeps a copy of what was applied in an annotation.
@@ -46,6 +51,10 @@ type Options struct {
 	Config    []byte    // configuration of both plugins: one JSON object
 	KeysFrom  KeySource // "": KeysFromHost
 	Secret    string    // NAMESPACE/NAME.KEY, or NAME.KEY; for KeysFromSecret alone
+	// Live is for a configuration that names a Manager: the plugins are given the
+	// gateway's token, from where key-swap is given its keys.
+	Live        bool
+	TokenSecret string // as Secret, with the gateway's token; for Live and KeysFromSecret alone
 }
 
 // A Resource is a WasmPlugin as Higress' custom resource definition has it.
@@ -100,7 +109,7 @@ func WasmPlugins(opt Options, binaries map[string]Binary) ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := opt.keys()
+	env, err := opt.env()
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +149,8 @@ func WasmPlugins(opt Options, binaries map[string]Binary) ([]Resource, error) {
 		if r.Metadata.Namespace == "" {
 			r.Metadata.Namespace = DefaultNamespace
 		}
-		if p.Keys {
-			r.Spec.VMConfig = &VMConfig{Env: []Variable{env}}
+		if list := env(p); len(list) > 0 {
+			r.Spec.VMConfig = &VMConfig{Env: list}
 		}
 		list = append(list, r)
 	}
@@ -200,18 +209,44 @@ func locate(base *url.URL, name string, wasm Binary) (location, sum string, err 
 // allows and Higress' substitution reads.
 var secretRef = regexp.MustCompile(`^([a-z0-9-]+/)?[a-z0-9-]+\.[A-Za-z0-9_-]+$`)
 
-func (opt Options) keys() (Variable, error) {
+// env returns what says which variables a plugin's VM is given.
+func (opt Options) env() (func(Plugin) []Variable, error) {
+	keys, err := opt.variable(KeysVariable, opt.Secret)
+	if err != nil {
+		return nil, err
+	}
+	var token Variable
+	switch {
+	case opt.Live:
+		if token, err = opt.variable(TokenVariable, opt.TokenSecret); err != nil {
+			return nil, err
+		}
+	case opt.TokenSecret != "":
+		return nil, fmt.Errorf("secret %q is not used without a Manager", opt.TokenSecret)
+	}
+	return func(p Plugin) (list []Variable) {
+		if p.Keys {
+			list = append(list, keys)
+		}
+		if opt.Live {
+			list = append(list, token)
+		}
+		return list
+	}, nil
+}
+
+func (opt Options) variable(name, secret string) (Variable, error) {
 	switch opt.KeysFrom {
 	case KeysFromHost, "":
-		if opt.Secret != "" {
-			return Variable{}, fmt.Errorf("secret %q is not used when keys come from the host's environment", opt.Secret)
+		if secret != "" {
+			return Variable{}, fmt.Errorf("secret %q is not used when keys come from the host's environment", secret)
 		}
-		return Variable{Name: KeysVariable, ValueFrom: "HOST"}, nil
+		return Variable{Name: name, ValueFrom: "HOST"}, nil
 	case KeysFromSecret:
-		if !secretRef.MatchString(opt.Secret) {
-			return Variable{}, fmt.Errorf("secret %q is not NAMESPACE/NAME.KEY", opt.Secret)
+		if !secretRef.MatchString(secret) {
+			return Variable{}, fmt.Errorf("secret %q is not NAMESPACE/NAME.KEY", secret)
 		}
-		return Variable{Name: KeysVariable, ValueFrom: "INLINE", Value: "${secret." + opt.Secret + "}"}, nil
+		return Variable{Name: name, ValueFrom: "INLINE", Value: "${secret." + secret + "}"}, nil
 	default:
 		return Variable{}, fmt.Errorf("key source %q is neither host nor secret", opt.KeysFrom)
 	}

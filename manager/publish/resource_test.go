@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -145,6 +146,28 @@ func TestKeysFromASecret(t *testing.T) {
 	}
 }
 
+func TestPluginsOfAManagerAreGivenTheGatewaysToken(t *testing.T) {
+	opt := good()
+	opt.Live = true
+	for from, want := range map[KeySource]string{
+		KeysFromHost:   "[[map[name:KEYWARD_GATEWAY_TOKEN valueFrom:HOST]] [map[name:KEYWARD_GATEWAY_KEYS valueFrom:HOST] map[name:KEYWARD_GATEWAY_TOKEN valueFrom:HOST]]]",
+		KeysFromSecret: "[[map[name:KEYWARD_GATEWAY_TOKEN value:${secret.a/t.k} valueFrom:INLINE]] [map[name:KEYWARD_GATEWAY_KEYS value:${secret.a/b.c} valueFrom:INLINE] map[name:KEYWARD_GATEWAY_TOKEN value:${secret.a/t.k} valueFrom:INLINE]]]",
+	} {
+		if opt.KeysFrom = from; from == KeysFromSecret {
+			opt.Secret, opt.TokenSecret = "a/b.c", "a/t.k"
+		} else {
+			opt.Secret, opt.TokenSecret = "", ""
+		}
+		var got []any
+		for _, doc := range documents(t, opt) {
+			got = append(got, doc["spec"].(map[string]any)["vmConfig"].(map[string]any)["env"])
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", from, got, want)
+		}
+	}
+}
+
 func TestImagesAreNamedByTheirManifest(t *testing.T) {
 	opt := good()
 	opt.BaseURL = "oci://registry.test:5000/keyward"
@@ -214,6 +237,8 @@ func TestWasmPluginsRefuse(t *testing.T) {
 		{"an unknown key source", func(o *Options) { o.KeysFrom = "inline" }, "neither host nor secret"},
 		{"a secret that would not be used", func(o *Options) { o.Secret = "a/b.c" }, "not used"},
 		{"no secret", func(o *Options) { o.KeysFrom = KeysFromSecret }, "NAMESPACE/NAME.KEY"},
+		{"a token that would not be used", func(o *Options) { o.TokenSecret = "a/b.c" }, "without a Manager"},
+		{"no token", func(o *Options) { o.Live, o.KeysFrom, o.Secret = true, KeysFromSecret, "a/b.c" }, "NAMESPACE/NAME.KEY"},
 		{"a secret that breaks out", func(o *Options) { o.KeysFrom, o.Secret = KeysFromSecret, "a/b.c}${secret.d.e" }, "NAMESPACE/NAME.KEY"},
 	}
 	for _, tt := range tests {

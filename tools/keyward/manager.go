@@ -34,6 +34,9 @@ func newManager() *cobra.Command {
     user: "@keyward:example.org"
     admins: ["@alice:example.org"]
     registrationSecretFile: registration.secret
+  plugins:                   # served to Higress gateways, and published: docs/higress.md
+    dir: dist
+    listen: 127.0.0.1:8703
 
 The first start prints an admin token that ends after a day.`,
 		Example: `  keyward manager --config manager.yaml

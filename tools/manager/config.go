@@ -32,6 +32,7 @@ type Config struct {
 	OIDC       *oidc.Config     `yaml:"oidc"`    // nil: admin tokens alone count
 	Agents     *ListenConfig    `yaml:"agents"`  // MCP server for agents that administer; nil: none
 	Tracing    *tracing.Config  `yaml:"tracing"` // nil: none
+	Plugins    PluginsConfig    `yaml:"plugins"`
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -111,7 +112,7 @@ func (c *Config) complete(dir string) error {
 	if (c.Store.DSN == "") == (c.Store.DSNFile == "") {
 		return errors.New("store: set one of dsn and dsnFile")
 	}
-	if err := cmp.Or(c.API.check("api"), c.Gateways.check("gateways")); err != nil {
+	if err := cmp.Or(c.API.check("api"), c.Gateways.check("gateways"), c.Plugins.complete(dir)); err != nil {
 		return err
 	}
 	if c.Agents != nil {

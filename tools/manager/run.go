@@ -75,6 +75,14 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
+	binaries, err := c.Plugins.load()
+	if err != nil {
+		return fmt.Errorf("plugins: %w", err)
+	}
+	publisher, err := c.Plugins.Publish.publisher(binaries, public, log, registry)
+	if err != nil {
+		return fmt.Errorf("plugins: publish: %w", err)
+	}
 	gateways := channel.New(s, channel.Options{Key: key, Log: log, Stop: ctx.Done()})
 	rooms, err := c.Matrix.service(s, log, registry)
 	if err != nil {
@@ -90,7 +98,16 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if l := c.Agents; l != nil {
 		servers = append(servers, &server{name: "agents", listen: l.Listen, cert: l.Cert, key: l.Key, Server: newHTTP(tracer.Handler("manager.agents", agent.New(a, log)), log)})
 	}
+	servers = append(servers, c.Plugins.servers(binaries, log)...)
 	return serve(ctx, servers, log, &stopping, func(ctx context.Context) {
+		if publisher != nil {
+			published := make(chan struct{})
+			defer func() { <-published }()
+			go func() {
+				defer close(published)
+				publisher.Run(ctx)
+			}()
+		}
 		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
 		var wg sync.WaitGroup
 		defer wg.Wait()

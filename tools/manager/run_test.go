@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	nouns "keyward/manager"
 	"keyward/manager/client"
@@ -45,6 +50,10 @@ func TestLoadConfig(t *testing.T) {
 		"a certificate without key":  "store: {dsn: x}\napi: {cert: x}\n",
 		"a provider in clear text":   "store: {dsn: x}\noidc: {issuer: 'http://idp.example', audience: k, roles: {ops: admin}}\n",
 		"a provider's unknown role":  "store: {dsn: x}\noidc: {issuer: 'https://idp.example', audience: k, roles: {ops: root}}\n",
+		"nothing to publish":         "store: {dsn: x}\nplugins: {publish: {to: kubernetes, url: 'http://x/', cluster: c}}\n",
+		"nowhere to publish":         "store: {dsn: x}\nplugins: {dir: d, publish: {url: 'http://x/', cluster: c}}\n",
+		"no folder to publish to":    "store: {dsn: x}\nplugins: {dir: d, publish: {to: folder, url: 'http://x/', cluster: c}}\n",
+		"no name of the Manager":     "store: {dsn: x}\nplugins: {dir: d, publish: {to: kubernetes, url: 'http://x/'}}\n",
 	} {
 		if _, err := manager.LoadConfig(writeConfig(t, text)); err == nil {
 			t.Errorf("%s: loaded", name)
@@ -157,6 +166,77 @@ func TestRunWithTLS(t *testing.T) {
 		if res.StatusCode == http.StatusOK {
 			t.Error("the API answers in clear text")
 		}
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}
+
+func TestRunPublishes(t *testing.T) {
+	dist := testenv.Plugins(t)
+	api, ops, plugins, folder := testenv.FreeAddr(t), testenv.FreeAddr(t), testenv.FreeAddr(t), t.TempDir()
+	_, _, stop := start(t, writeConfig(t, fmt.Sprintf(`
+store: {dsn: keyward.db}
+api: {listen: %q}
+operations: {listen: %q}
+gateways: {listen: %q}
+plugins:
+  dir: %q
+  listen: %q
+  publish: {to: folder, folder: %q, url: "http://%s/plugins", cluster: outbound|8702||keyward.static}
+`, api, ops, testenv.FreeAddr(t), dist, plugins, folder, plugins)))
+	wait, done := context.WithTimeout(t.Context(), 30*time.Second)
+	defer done()
+	for _, name := range []string{"gate", "key-swap"} {
+		var text []byte
+		err := testenv.Await(wait, func(context.Context) (err error) {
+			text, err = os.ReadFile(filepath.Join(folder, "keyward-"+name+".yaml"))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r struct {
+			Spec struct {
+				URL, SHA256 string
+				VMConfig    struct{ Env []map[string]string }               `yaml:"vmConfig"`
+				Config      struct{ Manager struct{ Cluster, Key string } } `yaml:"pluginConfig"`
+			}
+		}
+		if err := yaml.Unmarshal(text, &r); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.Get(r.Spec.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.New()
+		_, err = io.Copy(sum, res.Body)
+		res.Body.Close()
+		if err != nil || hex.EncodeToString(sum.Sum(nil)) != r.Spec.SHA256 {
+			t.Errorf("%s: %s, %v", r.Spec.URL, res.Status, err)
+		}
+		if c := r.Spec.Config.Manager; c.Cluster != "outbound|8702||keyward.static" || c.Key == "" {
+			t.Errorf("%s: configuration %+v", name, c)
+		}
+		if !strings.Contains(fmt.Sprint(r.Spec.VMConfig.Env), "KEYWARD_GATEWAY_TOKEN valueFrom:HOST") {
+			t.Errorf("%s: environment %v", name, r.Spec.VMConfig.Env)
+		}
+	}
+	err := testenv.Await(wait, func(context.Context) error {
+		res, err := http.Get("http://" + ops + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err == nil && !strings.Contains(string(b), `keyward_publish_resources_total{resource="keyward-gate",result="created"} 1`) {
+			err = errors.New("metrics lack what was published")
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	if err := stop(); err != nil {
 		t.Errorf("stopped with %v", err)
