@@ -1,6 +1,9 @@
 package manager
 
-import "context"
+import (
+	"bytes"
+	"context"
+)
 
 // A Launcher runs Workers in containers. Every method may be called again after
 // a crash, and then finishes what it had begun. It keeps no state beside the
@@ -31,3 +34,18 @@ const (
 	MaxLogLines = 10_000
 	MaxLogBytes = 1 << 20
 )
+
+// A LogTail keeps the last [MaxLogBytes] that are written to it.
+type LogTail struct{ b bytes.Buffer }
+
+// Write never fails.
+func (t *LogTail) Write(p []byte) (int, error) {
+	t.b.Write(p)
+	if over := t.b.Len() - MaxLogBytes; over > 0 {
+		t.b.Next(over)
+	}
+	return len(p), nil
+}
+
+// Bytes are what is kept.
+func (t *LogTail) Bytes() []byte { return t.b.Bytes() }
