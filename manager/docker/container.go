@@ -8,7 +8,6 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
-	"github.com/docker/docker/api/types/network"
 
 	"keyward/manager"
 )
@@ -22,7 +21,7 @@ const (
 
 // containerOf is the container of a Worker, all but its name. It is a pure
 // function: what it returns is all that a Worker can have.
-func (d *Docker) containerOf(l manager.Launch) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
+func (d *Docker) containerOf(l manager.Launch) (*container.Config, *container.HostConfig) {
 	spec := l.Spec.WithDefaults()
 	name := d.name(l.Worker)
 	user := strconv.FormatInt(spec.User, 10)
@@ -33,22 +32,15 @@ func (d *Docker) containerOf(l manager.Launch) (*container.Config, *container.Ho
 		Image:       spec.Image,
 		Cmd:         spec.Command,
 		User:        user + ":" + user,
-		Hostname:    hostname(l.Worker),
 		Env:         environ(l.Env),
 		Labels:      labels,
 		StopTimeout: &stop,
 	}
 	host := d.hardened(spec.Limits)
-	host.SecurityOpt = append(host.SecurityOpt, d.seccomp()...)
 	host.Runtime = d.opt.Runtime
-	host.NetworkMode = container.NetworkMode(name)
+	// The door's names of hosts and its resolver are the Worker's, too.
+	host.NetworkMode = container.NetworkMode("container:" + d.doorName(l.Worker))
 	host.RestartPolicy = container.RestartPolicy{Name: container.RestartPolicyOnFailure, MaximumRetryCount: restarts}
-	// The engine's own resolver answers the gateway's name. What it does not know
-	// it asks here, where nobody answers; without this line it asks the host's
-	// resolver, also for a network without a way out (CVE-2024-29018).
-	host.DNS = []string{"127.0.0.1"}
-	host.DNSOptions = []string{"timeout:1", "attempts:1", "ndots:0"}
-	host.DNSSearch = []string{"."}
 	for _, dir := range slices.Sorted(maps.Keys(spec.Writable)) {
 		host.Tmpfs[dir] = fmt.Sprintf("rw,noexec,nosuid,nodev,size=%dm,mode=1777", spec.Writable[dir])
 	}
@@ -56,16 +48,16 @@ func (d *Docker) containerOf(l manager.Launch) (*container.Config, *container.Ho
 		Type: mount.TypeVolume, Source: name, Target: manager.WorkerFiles, ReadOnly: true,
 		VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: d.labels(roleWorker, l.Worker)},
 	}}
-	return config, host, &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{name: {}}}
+	return config, host
 }
 
-// hardened is what every container here has, the forwarder too.
+// hardened is what every container here has, forwarders too.
 func (d *Docker) hardened(limits manager.WorkerLimits) *container.HostConfig {
 	yes, no := true, false
 	memory := limits.MemoryMB << 20
 	return &container.HostConfig{
 		CapDrop:        []string{"ALL"},
-		SecurityOpt:    []string{"no-new-privileges"},
+		SecurityOpt:    []string{"no-new-privileges", "seccomp=" + d.opt.Seccomp},
 		ReadonlyRootfs: true,
 		Init:           &yes, // reaps, and passes signals on
 		IpcMode:        container.IPCModePrivate,
@@ -88,13 +80,6 @@ func (d *Docker) hardened(limits manager.WorkerLimits) *container.HostConfig {
 		},
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "5m", "max-file": "2"}},
 	}
-}
-
-func (d *Docker) seccomp() []string {
-	if d.opt.Seccomp == "" {
-		return nil
-	}
-	return []string{"seccomp=" + d.opt.Seccomp}
 }
 
 // environ is env as a process gets it, in the order of the names.

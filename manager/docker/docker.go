@@ -1,9 +1,10 @@
 // Package docker runs Workers in containers of a Docker engine.
 //
-// A Worker's container has no privilege, a root that it can't write, and one
-// network of its own without address of the host's, without a way out, and with
-// nobody else in it than the forwarder: a small container that passes TCP to the
-// gateway and to nothing else. See docs/threats.md for what that is up against.
+// A Worker's container has no privilege, a root that it can't write, and no
+// network: a loopback alone. On that loopback its door answers, a small container
+// of ours in the same network namespace, which passes TCP through a Unix socket to
+// the uplink, which passes it to the gateway and to nothing else. See
+// docs/threats.md for what that is up against.
 //
 // All that the package makes carries its labels, and it touches nothing else.
 package docker
@@ -11,6 +12,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +25,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
+	"github.com/moby/profiles/seccomp"
 
 	"keyward/manager"
 )
@@ -32,10 +35,9 @@ type Options struct {
 	Host      string // URL of the engine's API; empty: as DOCKER_HOST says
 	Name      string // of this Manager on the engine; empty: keyward
 	Gateway   string // URL of the gateway as Workers see it, such as http://gateway:8080
-	To        string // host:port of the gateway as the forwarder reaches it; host "host" is the machine itself
+	To        string // host:port of the gateway as the uplink reaches it; host "host" is the machine itself
 	Forwarder string // file with the static binary of keyward-forward
-	Pool      string // IPv4 network from which Workers' networks of 8 addresses are cut; empty: 10.213.0.0/16
-	Seccomp   string // profile as JSON; empty: the engine's default
+	Seccomp   string // profile as JSON; empty: Docker's newest default, also on an older engine
 	Runtime   string // OCI runtime, such as runsc; empty: the engine's default
 }
 
@@ -45,9 +47,8 @@ type Docker struct {
 	client  *client.Client
 	opt     Options
 	gateway *url.URL
-	pool    netip.Prefix
 
-	mu sync.Mutex // guards the choice of networks, and the forwarder's making
+	mu sync.Mutex // guards the making of the forwarder's image and of the uplink
 }
 
 var _ manager.Launcher = (*Docker)(nil)
@@ -61,11 +62,13 @@ const (
 	labelBinary  = "dev.keyward.binary" // SHA-256 of the forwarder and its settings
 )
 
+const loopback = "127.0.0.1"
+
 // Roles of what is made here.
 const (
-	roleWorker  = "worker"
-	roleForward = "forward"
-	roleCourier = "courier"
+	roleWorker = "worker"
+	roleDoor   = "door"
+	roleUplink = "uplink"
 )
 
 // New returns a backend. It does not talk to the engine yet.
@@ -81,9 +84,16 @@ func New(opt Options) (*Docker, error) {
 	if _, _, err := net.SplitHostPort(opt.To); err != nil {
 		return nil, fmt.Errorf("docker: address of the gateway: %w", err)
 	}
-	pool, err := netip.ParsePrefix(cmp.Or(opt.Pool, "10.213.0.0/16"))
-	if err != nil || !pool.Addr().Is4() || pool.Bits() > subnetBits {
-		return nil, fmt.Errorf("docker: pool %q is no IPv4 network that /%d fits into", opt.Pool, subnetBits)
+	// Its door answers on a Worker's loopback, under the gateway's name.
+	if ip, err := netip.ParseAddr(gateway.Hostname()); err == nil && ip.String() != loopback {
+		return nil, fmt.Errorf("docker: gateway %q must have a name as host, or %s", opt.Gateway, loopback)
+	}
+	if opt.Seccomp == "" {
+		b, err := json.Marshal(seccomp.DefaultProfile())
+		if err != nil {
+			return nil, fmt.Errorf("docker: seccomp: %w", err)
+		}
+		opt.Seccomp = string(b)
 	}
 	from := []client.Opt{client.WithAPIVersionNegotiation()}
 	if opt.Host != "" {
@@ -95,13 +105,13 @@ func New(opt Options) (*Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	return &Docker{client: c, opt: opt, gateway: gateway, pool: pool.Masked()}, nil
+	return &Docker{client: c, opt: opt, gateway: gateway}, nil
 }
 
 // Close ends connections to the engine.
 func (d *Docker) Close() error { return d.client.Close() }
 
-// name is what a Worker's container, network and volume are called.
+// name is what a Worker's container and volume are called.
 func (d *Docker) name(worker string) string { return d.opt.Name + "-worker-" + worker }
 
 func (d *Docker) labels(role, worker string) map[string]string {

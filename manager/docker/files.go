@@ -12,42 +12,25 @@ import (
 	"slices"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/volume"
 
 	"keyward/manager"
 )
 
-// writeFiles puts a Worker's files into its volume, which the Worker can read
-// and not write. The engine writes into a container that never runs.
+// ensureVolume makes the volume that a Worker's files are in.
+func (d *Docker) ensureVolume(ctx context.Context, worker string) error {
+	_, err := d.client.VolumeCreate(ctx, volume.CreateOptions{Name: d.name(worker), Driver: "local", Labels: d.labels(roleWorker, worker)})
+	return err
+}
+
+// writeFiles puts a Worker's files into its volume, through its door: the Worker
+// can read there and not write.
 func (d *Docker) writeFiles(ctx context.Context, l manager.Launch) error {
-	name := d.name(l.Worker)
-	if _, err := d.client.VolumeCreate(ctx, volume.CreateOptions{Name: name, Driver: "local", Labels: d.labels(roleWorker, l.Worker)}); err != nil {
-		return fmt.Errorf("docker: volume of %q: %w", l.Worker, err)
-	}
 	content, err := archive(l)
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	image, err := d.ensureForwarderImage(ctx)
-	d.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := d.removeContainers(ctx, roleCourier, l.Worker); err != nil {
-		return err
-	}
-	c, err := d.client.ContainerCreate(ctx, &container.Config{Image: image, Labels: d.labels(roleCourier, l.Worker)},
-		&container.HostConfig{
-			NetworkMode: "none",
-			Mounts:      []mount.Mount{{Type: mount.TypeVolume, Source: name, Target: "/files", VolumeOptions: &mount.VolumeOptions{NoCopy: true}}},
-		}, nil, nil, "")
-	if err != nil {
-		return fmt.Errorf("docker: files of %q: %w", l.Worker, err)
-	}
-	err = d.client.CopyToContainer(ctx, c.ID, "/files", content, container.CopyToContainerOptions{})
-	if err = errors.Join(err, d.removeContainers(ctx, roleCourier, l.Worker)); err != nil {
+	if err := d.client.CopyToContainer(ctx, d.doorName(l.Worker), doorFiles, content, container.CopyToContainerOptions{}); err != nil {
 		return fmt.Errorf("docker: files of %q: %w", l.Worker, err)
 	}
 	return nil

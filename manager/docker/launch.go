@@ -12,7 +12,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/pkg/stdcopy"
 
@@ -24,8 +23,8 @@ func (d *Docker) Launch(ctx context.Context, l manager.Launch) (manager.Instance
 	if l.Run == "" || !manager.ValidID(l.Worker) {
 		return manager.Instance{}, fmt.Errorf("docker: launch of %q: %w", l.Worker, manager.ErrInvalid)
 	}
-	if c, err := d.client.ContainerInspect(ctx, d.name(l.Worker)); err == nil && c.Config.Labels[labelRun] == l.Run && c.State.Running {
-		return d.Instance(ctx, l.Worker)
+	if i, err := d.Instance(ctx, l.Worker); err == nil && i.Run == l.Run && i.Phase == manager.PhaseRunning {
+		return i, nil
 	}
 	if err := d.pull(ctx, l.Spec.Image); err != nil {
 		return manager.Instance{}, err
@@ -33,14 +32,23 @@ func (d *Docker) Launch(ctx context.Context, l manager.Launch) (manager.Instance
 	if err := d.removeContainers(ctx, roleWorker, l.Worker); err != nil {
 		return manager.Instance{}, err
 	}
-	if err := d.ensureNetwork(ctx, l.Worker); err != nil {
+	if err := d.ensureUplink(ctx); err != nil {
+		return manager.Instance{}, err
+	}
+	if err := d.ensureVolume(ctx, l.Worker); err != nil {
+		return manager.Instance{}, fmt.Errorf("docker: volume of %q: %w", l.Worker, err)
+	}
+	if err := d.ensureDoor(ctx, l.Worker); err != nil {
 		return manager.Instance{}, err
 	}
 	if err := d.writeFiles(ctx, l); err != nil {
 		return manager.Instance{}, err
 	}
-	config, host, net := d.containerOf(l)
-	c, err := d.client.ContainerCreate(ctx, config, host, net, nil, d.name(l.Worker))
+	if _, err := d.openDoor(ctx, l.Worker); err != nil {
+		return manager.Instance{}, err
+	}
+	config, host := d.containerOf(l)
+	c, err := d.client.ContainerCreate(ctx, config, host, nil, nil, d.name(l.Worker))
 	if err != nil {
 		return manager.Instance{}, fmt.Errorf("docker: create %q: %w", l.Worker, err)
 	}
@@ -87,10 +95,20 @@ func (d *Docker) Instance(ctx context.Context, worker string) (manager.Instance,
 	default:
 		i.Phase, i.Detail = manager.PhaseFailed, "exit status "+strconv.Itoa(s.ExitCode)
 	}
+	if i.Phase != manager.PhaseRunning {
+		return i, nil
+	}
+	door, err := d.client.ContainerInspect(ctx, d.doorName(worker))
+	if gone(err) != nil {
+		return i, fmt.Errorf("docker: %w", err)
+	}
+	if err != nil || !door.State.Running {
+		i.Phase, i.Detail = manager.PhaseFailed, "its way to the gateway has ended"
+	}
 	return i, nil
 }
 
-// Instances implements [manager.Launcher]. A Worker of which only a network or a
+// Instances implements [manager.Launcher]. A Worker of which only a door or a
 // volume is left is there without a run.
 func (d *Docker) Instances(ctx context.Context) ([]manager.Instance, error) {
 	found := map[string]bool{}
@@ -101,13 +119,6 @@ func (d *Docker) Instances(ctx context.Context) ([]manager.Instance, error) {
 	for _, c := range containers {
 		found[c.Labels[labelWorker]] = true
 	}
-	networks, err := d.client.NetworkList(ctx, network.ListOptions{Filters: d.ours(roleWorker, "")})
-	if err != nil {
-		return nil, fmt.Errorf("docker: %w", err)
-	}
-	for _, n := range networks {
-		found[n.Labels[labelWorker]] = true
-	}
 	volumes, err := d.client.VolumeList(ctx, volume.ListOptions{Filters: d.ours(roleWorker, "")})
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
@@ -115,7 +126,7 @@ func (d *Docker) Instances(ctx context.Context) ([]manager.Instance, error) {
 	for _, v := range volumes.Volumes {
 		found[v.Labels[labelWorker]] = true
 	}
-	delete(found, "") // the forwarder is of no Worker
+	delete(found, "") // the uplink is of no Worker
 	var list []manager.Instance
 	for _, worker := range slices.Sorted(maps.Keys(found)) {
 		i, err := d.Instance(ctx, worker)
@@ -136,7 +147,12 @@ func (d *Docker) Stop(ctx context.Context, worker string) error {
 	if err != nil {
 		return err
 	}
-	return d.client.ContainerStop(ctx, c.ID, container.StopOptions{})
+	for _, id := range []string{c.ID, d.doorName(worker)} {
+		if err := d.client.ContainerStop(ctx, id, container.StopOptions{}); err != nil {
+			return fmt.Errorf("docker: stop %q: %w", worker, err)
+		}
+	}
+	return nil
 }
 
 // Start implements [manager.Launcher].
@@ -145,10 +161,22 @@ func (d *Docker) Start(ctx context.Context, worker string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.ensureNetwork(ctx, worker); err != nil {
+	if err := d.ensureUplink(ctx); err != nil {
 		return err
 	}
-	return d.client.ContainerStart(ctx, c.ID, container.StartOptions{})
+	open, err := d.openDoor(ctx, worker)
+	if err != nil {
+		return fmt.Errorf("docker: start %q: %w", worker, err)
+	}
+	if c.State.Running && !open { // in the namespace that the door had before
+		if err := d.client.ContainerStop(ctx, c.ID, container.StopOptions{}); err != nil {
+			return fmt.Errorf("docker: stop %q: %w", worker, err)
+		}
+	}
+	if err := d.client.ContainerStart(ctx, c.ID, container.StartOptions{}); err != nil {
+		return fmt.Errorf("docker: start %q: %w", worker, err)
+	}
+	return nil
 }
 
 // Remove implements [manager.Launcher].
@@ -157,9 +185,6 @@ func (d *Docker) Remove(ctx context.Context, worker string) error {
 		return fmt.Errorf("docker: remove %q: %w", worker, manager.ErrInvalid)
 	}
 	if err := d.removeContainers(ctx, "", worker); err != nil {
-		return fmt.Errorf("docker: remove %q: %w", worker, err)
-	}
-	if err := d.removeNetwork(ctx, worker); err != nil {
 		return fmt.Errorf("docker: remove %q: %w", worker, err)
 	}
 	if err := d.removeVolumes(ctx, worker); err != nil {

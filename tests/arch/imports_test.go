@@ -74,6 +74,7 @@ var confined = []struct {
 	{"github.com/docker/docker", []string{"manager/docker"}, "the client is frozen upstream: one package to change when it goes"},
 	{"github.com/coreos/go-oidc", []string{"manager/oidc"}, "one package trusts another's log-in"},
 	{"go.opentelemetry.io", []string{"tools/tracing"}, "one package decides what a span may say"},
+	{"github.com/moby/profiles", []string{"manager/docker"}, "one package knows what a container may do"},
 	{"k8s.io", []string{"manager/kubernetes", "manager/publish"}, "47 linked modules that only the Kubernetes side needs"},
 	{"github.com/minio/minio-go", []string{"manager/objects"}, "one package talks to object storage"},
 	{"maunium.net/go/mautrix", []string{"manager/matrix"}, "one package talks Matrix"},

@@ -57,6 +57,12 @@ func (d *Docker) Get(t testing.TB, path string) []byte {
 	return d.call(t, http.MethodGet, path, nil)
 }
 
+// Post calls an action of the engine's API, such as /containers/NAME/kill.
+func (d *Docker) Post(t testing.TB, path string) {
+	t.Helper()
+	d.call(t, http.MethodPost, path, nil)
+}
+
 func (d *Docker) call(t testing.TB, method, path string, body io.Reader) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://docker"+path, body)

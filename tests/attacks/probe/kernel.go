@@ -58,6 +58,7 @@ var kernelWays = []way{
 	{"open a file by its handle", call(unix.SYS_OPEN_BY_HANDLE_AT, 0, 0, 0)},
 	{"ports of the hardware", call(unix.SYS_IOPL, 3, 0, 0)},
 	{"account processes into a file", call(unix.SYS_ACCT, 0, 0, 0)},
+	{"queues into the kernel", call(unix.SYS_IO_URING_SETUP, 0, 0, 0)},
 	{"user faults in the kernel", call(unix.SYS_USERFAULTFD, 1<<30, 0, 0)},
 	{"become root", func(World) error { return unix.Setuid(0) }},
 	{"become root's group", func(World) error { return unix.Setgid(0) }},

@@ -16,7 +16,7 @@ type World struct {
 	Gateway string   // URL; the one thing that must be reachable
 	Hosts   []string // addresses of the host, on its bridges and elsewhere
 	Ports   []int    // on which something listens there
-	Worker  string   // address of another Worker, which listens on 7777
+	Others  []string // addresses of other containers; a Worker listens on 7777
 	Names   []string // that no resolver may know
 	Secret  string   // SHA-256 of another Worker's token, in hex
 	Pids    int      // limits that must hold

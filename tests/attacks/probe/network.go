@@ -9,8 +9,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
-	"syscall"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,8 +32,14 @@ var networkWays = []way{
 	{"SSH behind the gateway's name", atGateway(22)},
 	{"the engine's API behind the gateway's name", atGateway(2375)},
 	{"any other port of the forwarder", scanForwarder},
-	{"another Worker by TCP", func(w World) error { return dial("tcp", w.Worker, listenPort) }},
-	{"another Worker by UDP", func(w World) error { return ask(net.JoinHostPort(w.Worker, strconv.Itoa(listenPort))) }},
+	{"another Worker by TCP", func(w World) error {
+		return anyOf(len(w.Others), func(i int) error { return dial("tcp", w.Others[i], listenPort) })
+	}},
+	{"another Worker by UDP", func(w World) error {
+		return anyOf(len(w.Others), func(i int) error { return ask(net.JoinHostPort(w.Others[i], strconv.Itoa(listenPort))) })
+	}},
+	{"another Worker on the loopback by TCP", tcpTo("127.0.0.1", listenPort)},
+	{"another Worker on the loopback by IPv6", tcpTo("::1", listenPort)},
 	{"another Worker by name", resolveAny},
 	{"every address near by", scanSubnet},
 	{"cloud metadata, 169.254.169.254", tcpTo("169.254.169.254", 80)},
@@ -54,16 +61,24 @@ var networkWays = []way{
 	{"the engine's name for the host", resolves("host.docker.internal")},
 	{"the forwarder's name for the host", resolves("host")},
 	{"the host by IPv6 link-local multicast", linkLocal},
-	{"the host by broadcast", func(World) error { return ask("255.255.255.255:53") }},
+	{"the host by IPv6 link-local datagrams", linkLocalDatagram},
+	{"the host by broadcast", broadcast},
 	{"the host by multicast", func(World) error { return ask("224.0.0.1:53") }},
+	{"any interface but the loopback", interfaces},
+	{"any route but the loopback's", routes},
 	{"the forwarder as a proxy to the host", proxied},
 	{"a raw socket", socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
 	{"a raw IPv6 socket", socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)},
 	{"a packet socket", socket(unix.AF_PACKET, unix.SOCK_RAW, 0x0300)},
+	{"a socket to the hypervisor", socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0)},
+	{"a tunnel device", tunnel},
 	{"a kernel audit socket that writes", auditWrite},
 	{"a new route", newRoute},
 	{"a new address", newAddress},
 	{"containerd's abstract socket", unixSocket("@/containerd-shim/moby/shim.sock")},
+	{"any abstract socket", abstractSockets},
+	{"the socket of the uplink", unixSocket("/uplink/gateway.sock")},
+	{"the socket of the uplink through PID 1", unixSocket("/proc/1/root/uplink/gateway.sock")},
 	{"the engine's socket", unixSocket("/var/run/docker.sock")},
 	{"the engine's socket in /run", unixSocket("/run/docker.sock")},
 	{"containerd's socket", unixSocket("/run/containerd/containerd.sock")},
@@ -222,8 +237,59 @@ func resolveAny(w World) error {
 	return anyOf(len(w.Names), func(i int) error { return resolve(w.Names[i]) })
 }
 
+// eachInterface tries all interfaces, and is open when one is.
+func eachInterface(try func(net.Interface) error) error {
+	list, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	return anyOf(len(list), func(i int) error { return try(list[i]) })
+}
+
 func linkLocal(w World) error {
-	return anyOf(len(w.Ports), func(i int) error { return dial("tcp", "ff02::1%eth0", w.Ports[i]) })
+	return eachInterface(func(i net.Interface) error {
+		return anyOf(len(w.Ports), func(p int) error { return dial("tcp", "ff02::1%"+i.Name, w.Ports[p]) })
+	})
+}
+
+func linkLocalDatagram(World) error {
+	return eachInterface(func(i net.Interface) error { return ask("[ff02::1%" + i.Name + "]:53") })
+}
+
+// broadcast sends to everybody. What arrives need not be answered to have carried
+// something out, so being let to send is enough.
+func broadcast(World) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
+		return err
+	}
+	return unix.Sendto(fd, []byte("probe"), 0, &unix.SockaddrInet4{Port: 53, Addr: [4]byte{255, 255, 255, 255}})
+}
+
+func interfaces(World) error {
+	return eachInterface(func(i net.Interface) error {
+		if i.Flags&net.FlagLoopback != 0 {
+			return errors.New("there is only " + i.Name)
+		}
+		return nil
+	})
+}
+
+func routes(World) error {
+	b, err := os.ReadFile("/proc/net/route")
+	if err != nil {
+		return err
+	}
+	for i, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+		if i > 0 && !strings.HasPrefix(line, "lo") { // the first is the head
+			return nil
+		}
+	}
+	return errors.New("there is none")
 }
 
 // proxied asks the forwarder to connect to somebody else, as HTTP proxies do.
@@ -244,79 +310,4 @@ func proxied(w World) error {
 		return fmt.Errorf("answer %q", line)
 	}
 	return nil
-}
-
-func socket(domain, kind, proto int) func(World) error {
-	return func(World) error {
-		fd, err := unix.Socket(domain, kind, proto)
-		if err != nil {
-			return err
-		}
-		return unix.Close(fd)
-	}
-}
-
-// netlink sends one request and returns the kernel's answer to it.
-func netlink(proto int, kind uint16, body []byte) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, proto)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2})
-	msg := make([]byte, 16, 16+len(body))
-	put32(msg[0:], uint32(16+len(body)))
-	msg[4], msg[5] = byte(kind), byte(kind>>8)
-	flags := unix.NLM_F_REQUEST | unix.NLM_F_ACK | unix.NLM_F_CREATE | unix.NLM_F_REPLACE
-	msg[6], msg[7] = byte(flags), byte(flags>>8)
-	if err := unix.Sendto(fd, append(msg, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	buf := make([]byte, 4096)
-	n, _, err := unix.Recvfrom(fd, buf, 0)
-	if err != nil {
-		return err
-	}
-	if n >= 20 {
-		if errno := int32(get32(buf[16:])); errno != 0 {
-			return syscall.Errno(-errno)
-		}
-	}
-	return nil
-}
-
-func put32(b []byte, v uint32) {
-	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
-}
-
-func get32(b []byte) uint32 {
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-}
-
-func auditWrite(World) error { return netlink(unix.NETLINK_AUDIT, 1108, []byte("probe")) }
-
-// newRoute routes 0.0.0.0/1 over the first interface.
-func newRoute(World) error {
-	body := []byte{unix.AF_INET, 1, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0}
-	body = append(body, 8, 0, unix.RTA_DST, 0, 0, 0, 0, 0) // one attribute: the network
-	body = append(body, 8, 0, unix.RTA_OIF, 0, 2, 0, 0, 0)
-	return netlink(unix.NETLINK_ROUTE, unix.RTM_NEWROUTE, body)
-}
-
-func newAddress(World) error {
-	body := []byte{unix.AF_INET, 16, 0, unix.RT_SCOPE_UNIVERSE, 2, 0, 0, 0}
-	body = append(body, 8, 0, unix.IFA_LOCAL, 0, 172, 17, 0, 77)
-	return netlink(unix.NETLINK_ROUTE, unix.RTM_NEWADDR, body)
-}
-
-func unixSocket(path string) func(World) error {
-	return func(World) error { return dialUnix(path) }
-}
-
-func dialUnix(path string) error {
-	c, err := net.DialTimeout("unix", path, patience)
-	if err != nil {
-		return err
-	}
-	return c.Close()
 }
