@@ -1,0 +1,333 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"time"
+
+	"keyward/manager"
+	"keyward/plugins/snapshot"
+)
+
+var workers = table[manager.Worker]{
+	name:    "workers",
+	kind:    manager.KindWorker,
+	columns: []string{"spec", "consumer", "suspended", "task", "done", "problem", "token", "run", "restart_at"},
+	meta:    func(w *manager.Worker) *manager.Meta { return &w.Meta },
+	fields: func(w *manager.Worker) []any {
+		return []any{
+			jsonText{&w.WorkerSpec}, &w.Consumer, &w.Suspended, &w.Task, jsonText{&w.Done}, &w.Problem,
+			&w.TokenID, &w.Run, milli{&w.RestartAt},
+		}
+	},
+}
+
+// Worker returns a Worker.
+func (r reader) Worker(ctx context.Context, id string) (manager.Worker, error) {
+	return workers.get(ctx, r.q, id)
+}
+
+// Workers returns a page of Workers.
+func (r reader) Workers(ctx context.Context, p manager.Page) (manager.List[manager.Worker], error) {
+	return workers.page(ctx, r.q, p, "1 = 1")
+}
+
+// WorkersToDo returns a page of the Workers that have a task, or a restart that is
+// due.
+func (r reader) WorkersToDo(ctx context.Context, p manager.Page) (manager.List[manager.Worker], error) {
+	return workers.page(ctx, r.q, p, "x.task <> '' OR x.restart_at <> 0 AND x.restart_at <= $1", r.now().UnixMilli())
+}
+
+// WorkersToRotate returns a page of the Workers whose token was issued before an
+// instant, and that are not about to get another.
+func (r reader) WorkersToRotate(ctx context.Context, issued time.Time, p manager.Page) (manager.List[manager.Worker], error) {
+	return workers.page(ctx, r.q, p, `x.task = '' AND x.restart_at = 0 AND NOT x.suspended
+		AND EXISTS (SELECT 1 FROM tokens t WHERE t.id = x.token AND t.created < $1)`, issued.UnixMilli())
+}
+
+// CreateWorker makes a Worker with its consumer and grants. Its container is a
+// task.
+func (t *Tx) CreateWorker(ctx context.Context, n manager.NewWorker) (manager.Worker, error) {
+	w := manager.Worker{
+		Meta:       manager.Meta{ID: n.ID},
+		WorkerSpec: n.WorkerSpec, Consumer: manager.ConsumerPrefix + n.ID, Task: manager.TaskCreate, Done: []string{},
+	}
+	if err := n.Validate(); err != nil {
+		return w, err
+	}
+	spec := manager.ConsumerSpec{ID: w.Consumer, Kind: "worker", ConsumerUpdate: manager.ConsumerUpdate{Labels: n.Labels}}
+	if _, err := t.CreateConsumer(ctx, spec); err != nil {
+		return w, err
+	}
+	for _, g := range n.Grants {
+		if _, err := t.CreateGrant(ctx, manager.NewGrant{Consumer: w.Consumer, Target: g.Target, GrantSpec: g.GrantSpec}); err != nil {
+			return w, err
+		}
+	}
+	if err := workers.insert(ctx, t, &w); err != nil {
+		return w, err
+	}
+	return w, t.record(ctx, manager.KindWorker, "create", w.ID, nil, w)
+}
+
+// editWorker changes a Worker of a version (0: whichever) that is not being
+// deleted.
+func (t *Tx) editWorker(ctx context.Context, id string, version uint64, verb string, change func(*manager.Worker) error) (manager.Worker, error) {
+	before, after, err := workers.edit(ctx, t, id, version, func(w *manager.Worker) error {
+		if w.Task == manager.TaskDelete {
+			return &manager.Error{Kind: manager.KindWorker, ID: id, Err: manager.ErrState, Why: "it is being deleted"}
+		}
+		return change(w)
+	})
+	if err != nil {
+		return after, err
+	}
+	return after, t.record(ctx, manager.KindWorker, verb, id, before, after)
+}
+
+// again has parts of a Worker made anew, under a task.
+func again(w *manager.Worker, task manager.Task, parts ...string) {
+	w.Task, w.Problem = task, ""
+	if slices.Contains(parts, manager.DoneContainer) {
+		w.Run = "" // with one, a launch was begun
+	}
+	w.Done = slices.DeleteFunc(slices.Clone(w.Done), func(s string) bool { return slices.Contains(parts, s) })
+}
+
+// UpdateWorker changes what is chosen of a Worker. Its container is replaced
+// unless only labels differ.
+func (t *Tx) UpdateWorker(ctx context.Context, id string, version uint64, spec manager.WorkerSpec) (manager.Worker, error) {
+	if err := spec.Validate(); err != nil {
+		return manager.Worker{}, err
+	}
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, err
+	}
+	if err := t.relabel(ctx, w.Consumer, spec.Labels); err != nil {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, "update", func(w *manager.Worker) error {
+		was, is := w.WithDefaults(), spec.WithDefaults()
+		was.Labels, is.Labels = nil, nil
+		w.WorkerSpec = spec
+		if !reflect.DeepEqual(was, is) || w.Problem != "" {
+			w.RestartAt = time.Time{}
+			again(w, manager.TaskUpdate, manager.DoneToken, manager.DoneContainer)
+		}
+		return nil
+	})
+}
+
+func (t *Tx) relabel(ctx context.Context, consumer string, labels map[string]string) error {
+	c, err := t.Consumer(ctx, consumer)
+	if err != nil {
+		return err
+	}
+	if reflect.DeepEqual(orEmpty(c.Labels), orEmpty(labels)) {
+		return nil
+	}
+	_, err = t.UpdateConsumer(ctx, consumer, 0, manager.ConsumerUpdate{Labels: labels})
+	return err
+}
+
+// SuspendWorker suspends a Worker's consumer, and has its container stopped.
+func (t *Tx) SuspendWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	return t.setSuspended(ctx, id, version, true, manager.TaskSuspend, snapshot.Suspended)
+}
+
+// ResumeWorker lets a suspended Worker go on.
+func (t *Tx) ResumeWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	return t.setSuspended(ctx, id, version, false, manager.TaskResume, snapshot.Active)
+}
+
+func (t *Tx) setSuspended(ctx context.Context, id string, version uint64, suspended bool, task manager.Task, state snapshot.State) (manager.Worker, error) {
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, err
+	}
+	if _, err := t.SetConsumerState(ctx, w.Consumer, 0, state); err != nil {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, verbs[state], func(w *manager.Worker) error {
+		w.Suspended = suspended
+		again(w, task)
+		return nil
+	})
+}
+
+// ResetWorker ends a Worker's tokens at once, and has it get another and a fresh
+// container.
+func (t *Tx) ResetWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, err
+	}
+	if err := t.revokeTokens(ctx, w.Consumer, ""); err != nil {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, "reset", func(w *manager.Worker) error {
+		w.RestartAt, w.TokenID = time.Time{}, ""
+		again(w, manager.TaskReset, manager.DoneToken, manager.DoneContainer)
+		return nil
+	})
+}
+
+// restartLead is how long before its token's end a Worker is restarted, so that
+// it never has a dead one.
+const restartLead = 30 * time.Second
+
+// RotateWorker has a Worker get a new token: at once where it takes it from a
+// file, else with a restart shortly before the overlap ends. The old one ends with
+// the overlap in any case.
+func (t *Tx) RotateWorker(ctx context.Context, id string, version uint64, r manager.WorkerRotation) (manager.Worker, error) {
+	if err := r.Validate(); err != nil {
+		return manager.Worker{}, err
+	}
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, err
+	}
+	overlap := time.Duration(r.OverlapSeconds) * time.Second
+	if err := t.endTokens(ctx, w.Consumer, t.at.Add(overlap)); err != nil {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, "rotate", func(w *manager.Worker) error {
+		switch {
+		case w.WithDefaults().Token == manager.ByFile && w.Has(manager.DoneContainer):
+			again(w, manager.TaskRotate, manager.DoneToken)
+		case overlap > 0:
+			w.RestartAt = t.at.Add(overlap - min(restartLead, overlap/2))
+		default:
+			again(w, manager.TaskRotate, manager.DoneToken, manager.DoneContainer)
+		}
+		return nil
+	})
+}
+
+// MendWorker has a Worker's container looked after, which is not as it should be.
+func (t *Tx) MendWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	return t.editWorker(ctx, id, version, "mend", func(w *manager.Worker) error {
+		again(w, manager.TaskResume)
+		return nil
+	})
+}
+
+// RestartWorker has the container of a Worker replaced for a new token, as was
+// planned.
+func (t *Tx) RestartWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	return t.editWorker(ctx, id, version, "restart", func(w *manager.Worker) error {
+		w.RestartAt = time.Time{}
+		again(w, manager.TaskRotate, manager.DoneToken, manager.DoneContainer)
+		return nil
+	})
+}
+
+// TokenForWorker issues the token of a Worker's next container, or of its present
+// one when that has the same run.
+func (t *Tx) TokenForWorker(ctx context.Context, id string, version uint64) (manager.Worker, string, error) {
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, "", err
+	}
+	// The one before was issued for this and is lost, unless it is in use: for a
+	// launch there is no run yet then, for a rotation it has an end.
+	lost, err := t.Token(ctx, w.TokenID)
+	if err == nil && (w.Run == w.TokenID || w.Has(manager.DoneContainer)) && lost.Expires.IsZero() {
+		_, err = t.RevokeToken(ctx, lost.ID, 0)
+	}
+	if err != nil && !isNotFound(err) {
+		return w, "", err
+	}
+	i, err := t.IssueToken(ctx, manager.TokenSpec{Consumer: w.Consumer, Note: "Worker " + w.ID})
+	if err != nil {
+		return w, "", err
+	}
+	w, err = t.editWorker(ctx, id, version, "token", func(w *manager.Worker) error {
+		w.TokenID = i.Object.ID
+		if !w.Has(manager.DoneContainer) {
+			w.Run = i.Object.ID
+		}
+		return nil
+	})
+	return w, i.Secret, err
+}
+
+// SettleWorker ends a Worker's task: it is as wanted. Tokens that it no longer has
+// end, but for those that were given an overlap.
+func (t *Tx) SettleWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, err
+	}
+	if err := t.revokeTokens(ctx, w.Consumer, w.TokenID); err != nil {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, "settle", func(w *manager.Worker) error {
+		w.Task, w.Problem = "", ""
+		return nil
+	})
+}
+
+// GiveUpWorker ends a Worker's task without success: its tokens end, and it has no
+// container.
+func (t *Tx) GiveUpWorker(ctx context.Context, id string, version uint64, why string) (manager.Worker, error) {
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, err
+	}
+	if err := t.revokeTokens(ctx, w.Consumer, ""); err != nil {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, "give-up", func(w *manager.Worker) error {
+		again(w, "", manager.DoneToken, manager.DoneContainer)
+		w.Problem, w.TokenID, w.RestartAt = why, "", time.Time{}
+		return nil
+	})
+}
+
+// DeleteWorker deletes a Worker's consumer with its tokens and grants, at once,
+// and has the rest taken away.
+func (t *Tx) DeleteWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil || w.Task == manager.TaskDelete {
+		return w, err
+	}
+	if err := t.DeleteConsumer(ctx, w.Consumer, 0); err != nil && !isNotFound(err) {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, "delete", func(w *manager.Worker) error {
+		w.RestartAt, w.TokenID = time.Time{}, ""
+		again(w, manager.TaskDelete)
+		return nil
+	})
+}
+
+// ForgetWorker ends the deletion of a Worker.
+func (t *Tx) ForgetWorker(ctx context.Context, id string, version uint64) error {
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return err
+	}
+	if w.Task != manager.TaskDelete {
+		return &manager.Error{Kind: manager.KindWorker, ID: id, Err: manager.ErrState, Why: "it is not being deleted"}
+	}
+	if err := workers.delete(ctx, t, id); err != nil {
+		return err
+	}
+	return t.record(ctx, manager.KindWorker, "forget", id, w, nil)
+}
+
+// NoteWorker keeps how far the task of a Worker of a version is. It is no
+// mutation: what was seen has no generation.
+func (s *Store) NoteWorker(ctx context.Context, id string, version uint64, done []string, problem string) error {
+	b, err := json.Marshal(done)
+	if err != nil {
+		return err
+	}
+	return s.observe(ctx, func(exec execFunc) error {
+		return exec(`UPDATE workers SET done = $1, problem = $2 WHERE id = $3 AND version = $4`, string(b), problem, id, version)
+	})
+}

@@ -1,0 +1,212 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keyward/manager"
+	"keyward/manager/store"
+	"keyward/plugins/snapshot"
+)
+
+var workerImage = "sha256:" + strings.Repeat("a", 64)
+
+// liveTokens are the ids of a consumer's tokens that open something.
+func (f *fixture) liveTokens(t *testing.T, consumer string) []string {
+	t.Helper()
+	l, err := f.Tokens(t.Context(), store.TokenFilter{Consumer: consumer}, manager.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, token := range l.Items {
+		if token.Live(f.clock()) {
+			ids = append(ids, token.ID)
+		}
+	}
+	return ids
+}
+
+// worker changes a Worker as one mutation and returns it.
+func (f *fixture) worker(t *testing.T, change func(*store.Tx, context.Context) (manager.Worker, error)) manager.Worker {
+	t.Helper()
+	var w manager.Worker
+	f.must(t, func(ctx context.Context, tx *store.Tx) (err error) {
+		w, err = change(tx, ctx)
+		return err
+	})
+	return w
+}
+
+// launched makes a Worker and takes it through a launch.
+func (f *fixture) launched(t *testing.T, passing manager.TokenPassing) manager.Worker {
+	t.Helper()
+	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		return tx.CreateWorker(ctx, manager.NewWorker{ID: "researcher", WorkerSpec: manager.WorkerSpec{Image: workerImage, Token: passing}})
+	})
+	return f.launch(t)
+}
+
+func (f *fixture) launch(t *testing.T) manager.Worker {
+	t.Helper()
+	w := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		w, secret, err := tx.TokenForWorker(ctx, "researcher", 0)
+		if !strings.HasPrefix(secret, "kwt_") {
+			t.Errorf("the token begins with %.4q", secret)
+		}
+		return w, err
+	})
+	if err := f.NoteWorker(t.Context(), w.ID, w.Version, []string{"files", manager.DoneToken, manager.DoneContainer}, ""); err != nil {
+		t.Fatal(err)
+	}
+	return f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		return tx.SettleWorker(ctx, "researcher", 0)
+	})
+}
+
+func testWorkers(t *testing.T, f *fixture) {
+	w := f.launched(t, manager.ByEnv)
+	if w.Task != "" || w.Run == "" || w.Run != w.TokenID || !w.Has("files") || w.Consumer != "worker-researcher" {
+		t.Errorf("launched: %+v", w)
+	}
+	if live := f.liveTokens(t, w.Consumer); !slices.Equal(live, []string{w.TokenID}) {
+		t.Errorf("live tokens %q, want its own", live)
+	}
+	labelled := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		return tx.UpdateWorker(ctx, w.ID, w.Version, manager.WorkerSpec{Image: workerImage, Labels: map[string]string{"team": "search"}})
+	})
+	if c, err := f.Consumer(t.Context(), w.Consumer); err != nil || labelled.Task != "" || c.Labels["team"] != "search" {
+		t.Errorf("new labels: task %q, consumer %+v, %v; want no task", labelled.Task, c, err)
+	}
+	f.fails(t, manager.ErrVersion, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.UpdateWorker(ctx, w.ID, w.Version, manager.WorkerSpec{Image: workerImage})
+		return err
+	})
+	updated := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		return tx.UpdateWorker(ctx, w.ID, 0, manager.WorkerSpec{Image: "sha256:" + strings.Repeat("b", 64)})
+	})
+	if updated.Task != manager.TaskUpdate || updated.Has(manager.DoneContainer) || !updated.Has("files") || len(f.liveTokens(t, w.Consumer)) != 1 {
+		t.Errorf("updated: %+v; want a new container, the same files, and the token alive until then", updated)
+	}
+	again := f.launch(t)
+	if live := f.liveTokens(t, w.Consumer); again.TokenID == w.TokenID || !slices.Equal(live, []string{again.TokenID}) {
+		t.Errorf("launched again: live tokens %q, want %q alone", live, again.TokenID)
+	}
+	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.SuspendWorker(ctx, w.ID, 0) })
+	if c, err := f.Consumer(t.Context(), w.Consumer); err != nil || c.State != snapshot.Suspended {
+		t.Errorf("its consumer is %+v, %v; want it suspended", c, err)
+	}
+	resumed := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.ResumeWorker(ctx, w.ID, 0) })
+	if resumed.Suspended || resumed.Task != manager.TaskResume || !resumed.Has(manager.DoneContainer) {
+		t.Errorf("resumed: %+v", resumed)
+	}
+	reset := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.ResetWorker(ctx, w.ID, 0) })
+	if live := f.liveTokens(t, w.Consumer); len(live) != 0 || reset.Has(manager.DoneContainer) || !reset.Has("files") {
+		t.Errorf("reset: %+v, live tokens %q; want none at once", reset, live)
+	}
+}
+
+func testWorkerLostTokens(t *testing.T, f *fixture) {
+	w := f.launched(t, manager.ByEnv)
+	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		return tx.UpdateWorker(ctx, w.ID, 0, manager.WorkerSpec{Image: "sha256:" + strings.Repeat("b", 64)})
+	})
+	var last manager.Worker
+	for range 40 { // more launches that fail than one may have live tokens
+		last = f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+			w, _, err := tx.TokenForWorker(ctx, w.ID, 0)
+			return w, err
+		})
+	}
+	if live := f.liveTokens(t, w.Consumer); len(live) != 2 || !slices.Contains(live, w.TokenID) || !slices.Contains(live, last.TokenID) {
+		t.Errorf("live tokens %q, want the one in use and the last", live)
+	}
+	gave := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		return tx.GiveUpWorker(ctx, w.ID, 0, "no such image")
+	})
+	if live := f.liveTokens(t, w.Consumer); len(live) != 0 || gave.Task != "" || gave.Problem == "" {
+		t.Errorf("given up: %+v, live tokens %q", gave, live)
+	}
+}
+
+func testWorkerRotation(t *testing.T, f *fixture) {
+	w := f.launched(t, manager.ByEnv)
+	rotate := func(seconds int64) manager.Worker {
+		return f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+			return tx.RotateWorker(ctx, w.ID, 0, manager.WorkerRotation{OverlapSeconds: seconds})
+		})
+	}
+	todo := func() int {
+		l, err := f.WorkersToDo(t.Context(), manager.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(l.Items)
+	}
+	f.advance(time.Hour)
+	due, err := f.WorkersToRotate(t.Context(), f.clock().Add(-time.Minute), manager.Page{})
+	if err != nil || len(due.Items) != 1 {
+		t.Errorf("to rotate: %d, %v; want it", len(due.Items), err)
+	}
+	planned := rotate(600)
+	if planned.Task != "" || !planned.RestartAt.Equal(f.clock().Add(570*time.Second)) || todo() != 0 {
+		t.Errorf("with its token by env: %+v; want a restart shortly before the end", planned)
+	}
+	if due, err := f.WorkersToRotate(t.Context(), f.clock(), manager.Page{}); err != nil || len(due.Items) != 0 {
+		t.Errorf("to rotate again: %d, %v; want none", len(due.Items), err)
+	}
+	f.advance(571 * time.Second)
+	if todo() != 1 {
+		t.Error("the restart is not due")
+	}
+	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.RestartWorker(ctx, w.ID, 0) })
+	restarted := f.launch(t)
+	if live := f.liveTokens(t, w.Consumer); restarted.TokenID == w.TokenID || !slices.Equal(live, []string{w.TokenID, restarted.TokenID}) {
+		t.Errorf("live tokens %q, want the old one until its end, and the new", live)
+	}
+	f.advance(time.Minute)
+	if live := f.liveTokens(t, w.Consumer); !slices.Equal(live, []string{restarted.TokenID}) {
+		t.Errorf("after the overlap: live tokens %q", live)
+	}
+	if at := rotate(0); at.Task != manager.TaskRotate || at.Has(manager.DoneContainer) || len(f.liveTokens(t, w.Consumer)) != 0 {
+		t.Errorf("without overlap: %+v; want the token dead at once", at)
+	}
+}
+
+func testWorkerFileRotation(t *testing.T, f *fixture) {
+	w := f.launched(t, manager.ByFile)
+	rotated := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+		return tx.RotateWorker(ctx, w.ID, 0, manager.WorkerRotation{OverlapSeconds: 600})
+	})
+	if rotated.Task != manager.TaskRotate || !rotated.Has(manager.DoneContainer) || rotated.Has(manager.DoneToken) {
+		t.Errorf("rotated: %+v; want the same container and another token", rotated)
+	}
+	again := f.launch(t)
+	if again.Run != w.Run || again.TokenID == w.TokenID || len(f.liveTokens(t, w.Consumer)) != 2 {
+		t.Errorf("rotated: %+v, live %q", again, f.liveTokens(t, w.Consumer))
+	}
+}
+
+func testDeleteWorker(t *testing.T, f *fixture) {
+	w := f.launched(t, manager.ByEnv)
+	gone := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.DeleteWorker(ctx, w.ID, 0) })
+	if _, err := f.Consumer(t.Context(), w.Consumer); !errors.Is(err, manager.ErrNotFound) || gone.Task != manager.TaskDelete {
+		t.Errorf("its consumer: %v; %+v", err, gone)
+	}
+	f.fails(t, manager.ErrState, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.ResetWorker(ctx, w.ID, 0)
+		return err
+	})
+	f.must(t, func(ctx context.Context, tx *store.Tx) error { return tx.ForgetWorker(ctx, w.ID, 0) })
+	if _, err := f.Worker(t.Context(), w.ID); !errors.Is(err, manager.ErrNotFound) {
+		t.Errorf("forgotten: %v", err)
+	}
+	f.fails(t, manager.ErrDeleted, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.CreateWorker(ctx, manager.NewWorker{ID: w.ID, WorkerSpec: w.WorkerSpec})
+		return err
+	})
+}
