@@ -200,11 +200,11 @@ const (
 
 // An Instance is what a backend knows of a Worker's container.
 type Instance struct {
-	Worker  string    // id
-	Run     string    // id of the run that it was launched for; empty: only leavings are there
-	Phase   Phase     //
-	Detail  string    // such as "exit status 137, out of memory"; may be empty
-	Started time.Time // zero: not yet
+	Worker  string    `json:"worker" doc:"Id"`
+	Run     string    `json:"run,omitempty" doc:"Id of the run that it was launched for; absent: only leavings are there"`
+	Phase   Phase     `json:"phase" enum:"starting,running,stopped,failed" doc:"How far it is"`
+	Detail  string    `json:"detail,omitempty" doc:"Such as exit status 137, out of memory"`
+	Started time.Time `json:"started,omitzero" doc:"Absent: not yet"`
 }
 
 // A Launch is all that a backend needs to start a Worker. It holds the Worker's

@@ -39,6 +39,7 @@ type Options struct {
 	Now        func() time.Time      // nil: time.Now
 	Version    string                // of the program; empty: "dev"
 	Identifier Identifier            // nil: admin tokens alone count
+	Workers    WorkerBackend         // nil: this Manager runs no Workers
 	// GatewayKey is the public key that gateways need, as the status shows it; empty:
 	// there is no channel for gateways.
 	GatewayKey string
@@ -53,11 +54,12 @@ type API struct {
 	metrics  *metrics
 	failures *limit.Limiter
 
-	identifier Identifier
-	gatewayKey string
-	mux        *http.ServeMux
-	huma       huma.API
-	spec       []byte
+	identifier    Identifier
+	workerBackend WorkerBackend
+	gatewayKey    string
+	mux           *http.ServeMux
+	huma          huma.API
+	spec          []byte
 }
 
 // New returns the API on a store.
@@ -75,9 +77,10 @@ func New(s *store.Store, opt Options) (*API, error) {
 		now:      opt.Now,
 		failures: limit.New(),
 
-		identifier: opt.Identifier,
-		gatewayKey: opt.GatewayKey,
-		mux:        http.NewServeMux(),
+		identifier:    opt.Identifier,
+		workerBackend: opt.Workers,
+		gatewayKey:    opt.GatewayKey,
+		mux:           http.NewServeMux(),
 	}
 	var err error
 	if a.metrics, err = newMetrics(opt.Metrics, s); err != nil {
@@ -109,6 +112,7 @@ func (a *API) register() {
 	a.registerGateways()
 	a.registerRooms()
 	a.registerSealingKeys()
+	a.registerWorkers()
 	a.registerAdminTokens()
 }
 

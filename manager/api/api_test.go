@@ -282,6 +282,10 @@ func TestRoles(t *testing.T) {
 		{"POST /v1/gateways", `{"id":""}`, 403, 403, 422, 401},
 		{"POST /v1/sealing-keys", `{"public":""}`, 403, 403, 422, 401},
 		{"POST /v1/admin-tokens", `{"name":"x","role":"root"}`, 403, 403, 422, 401},
+		{"POST /v1/workers", "{\"id\":\"x\",\"image\":\"sha256:" + strings.Repeat("a", 64) + "\"}", 403, 403, 409, 401}, // it runs none
+		{"POST /v1/workers/none/suspend", "", 403, 404, 404, 401},
+		{"DELETE /v1/workers/none", "", 403, 403, 404, 401},
+		{"GET /v1/workers/none/logs", "", 409, 409, 409, 401},
 		{"PUT /v1/consumers/worker-1/credentials/github", `{"credential":"none"}`, 403, 403, 428, 401},
 	} {
 		for token, want := range map[string]int{s.auditor: tt.auditor, s.operator: tt.operator, s.admin: tt.admin, "": tt.nobody} {

@@ -117,7 +117,7 @@ type Request struct {
 }
 
 // call sends body, when there is one, and reads the answer into out, when that
-// is not nil.
+// is not nil; as it is, when that is a *[]byte.
 func (c *Client) call(ctx context.Context, route string, query url.Values, r Request, body, out any) (Change, error) {
 	var change Change
 	method, path, _ := strings.Cut(route, " ")
@@ -174,6 +174,10 @@ func (c *Client) call(ctx context.Context, route string, query url.Values, r Req
 	change.Gateways, _ = strconv.Atoi(res.Header.Get("Keyward-Gateways")) // absent: 0
 	change.Behind, change.Lost = res.Header.Get("Keyward-Behind"), res.Header.Get("Keyward-Lost")
 	if out == nil || len(b) == 0 {
+		return change, nil
+	}
+	if text, ok := out.(*[]byte); ok {
+		*text = b
 		return change, nil
 	}
 	return change, json.Unmarshal(b, out)

@@ -54,7 +54,7 @@ func newClient(t *testing.T) (*client.Client, *api.API, *seen) {
 		t.Fatal(err)
 	}
 	log := &seen{Handler: slog.DiscardHandler, ops: map[string]bool{}}
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(enabled{log})})
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(enabled{log}), Workers: backend{s}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,6 +172,7 @@ func TestEveryOperation(t *testing.T) {
 	read[manager.SealingKey](t)(c.SealingKey(ctx, key.ID()))
 	read[manager.List[manager.SealingKey]](t)(c.SealingKeys(ctx, page))
 	done(t)(c.RemoveSealingKey(ctx, none, key.ID()))
+	callWorkers(t, c)
 
 	ok[manager.Consumer](t)(c.SuspendConsumer(ctx, none, "w"))
 	ok[manager.Consumer](t)(c.ResumeConsumer(ctx, none, "w"))
@@ -191,10 +192,52 @@ func TestEveryOperation(t *testing.T) {
 		p.Limit = 3
 		return c.Events(ctx, client.EventFilter{Kind: manager.KindConsumer}, p)
 	}))
-	if len(events) != 8 {
-		t.Errorf("%d events of consumers, want 8", len(events))
+	if len(events) != 12 {
+		t.Errorf("%d events of consumers, want 12", len(events))
 	}
 	compare(t, a, log)
+}
+
+// A backend is one without containers.
+type backend struct{ s *store.Store }
+
+func (b backend) Status(ctx context.Context, id string) (manager.WorkerStatus, error) {
+	w, err := b.s.Worker(ctx, id)
+	return manager.WorkerStatus{Worker: w, Instance: &manager.Instance{Worker: id, Phase: manager.PhaseRunning}}, err
+}
+
+func (backend) Logs(context.Context, string, int) ([]byte, error) { return []byte("{a line\n"), nil }
+
+func callWorkers(t *testing.T, c *client.Client) {
+	t.Helper()
+	ctx, none := t.Context(), client.Request{}
+	spec := manager.WorkerSpec{Image: "sha256:" + strings.Repeat("a", 64), Token: manager.ByFile, Labels: map[string]string{"a": "b"}}
+	grants := []manager.WorkerGrant{{Target: "t", GrantSpec: manager.GrantSpec{Tools: []string{"x"}}}}
+	w := ok[manager.Worker](t)(c.CreateWorker(ctx, none, manager.NewWorker{ID: "r", WorkerSpec: spec, Grants: grants}))
+	if l := read[manager.List[manager.Grant]](t)(c.Grants(ctx, w.Consumer, "t", manager.Page{})); len(l.Items) != 1 || w.Task != manager.TaskCreate {
+		t.Errorf("Worker = %+v, grants %+v", w, l.Items)
+	}
+	spec.Limits.Pids = 100
+	ok[manager.Worker](t)(c.UpdateWorker(ctx, client.Request{Version: w.Version}, "r", spec))
+	ok[manager.Worker](t)(c.SuspendWorker(ctx, none, "r"))
+	ok[manager.Worker](t)(c.ResumeWorker(ctx, none, "r"))
+	ok[manager.Worker](t)(c.ResetWorker(ctx, none, "r"))
+	ok[manager.Worker](t)(c.RotateWorker(ctx, none, "r", manager.WorkerRotation{OverlapSeconds: 60}))
+	if got := read[manager.Worker](t)(c.Worker(ctx, "r")); got.Limits.Pids != 100 || got.Task != manager.TaskReset {
+		t.Errorf("Worker = %+v", got)
+	}
+	if st := read[manager.WorkerStatus](t)(c.WorkerStatus(ctx, "r")); st.Instance == nil || st.Worker.ID != "r" {
+		t.Errorf("status = %+v", st)
+	}
+	if b := read[[]byte](t)(c.WorkerLogs(ctx, "r", 10)); string(b) != "{a line\n" {
+		t.Errorf("logs = %q", b)
+	}
+	if l := read[manager.List[manager.Worker]](t)(c.Workers(ctx, manager.Page{})); len(l.Items) != 1 {
+		t.Errorf("Workers = %+v", l.Items)
+	}
+	if got := ok[manager.Worker](t)(c.DeleteWorker(ctx, none, "r")); got.Task != manager.TaskDelete {
+		t.Errorf("deleted: %+v", got)
+	}
 }
 
 func callPolicies(t *testing.T, c *client.Client) {
