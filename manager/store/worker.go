@@ -18,8 +18,12 @@ var workers = table[manager.Worker]{
 	meta:    func(w *manager.Worker) *manager.Meta { return &w.Meta },
 	fields: func(w *manager.Worker) []any {
 		return []any{
-			jsonText{&w.WorkerSpec}, &w.Consumer, &w.Suspended, &w.Task, jsonText{&w.Done}, &w.Problem,
-			&w.TokenID, &w.Run, milli{&w.RestartAt},
+			jsonText{&w.WorkerSpec},
+			&w.Consumer, &w.Suspended, &w.Task,
+			jsonText{&w.Done},
+			&w.Problem,
+			&w.TokenID, &w.Run,
+			milli{&w.RestartAt},
 		}
 	},
 }
