@@ -10,7 +10,7 @@ import (
 type statusAnswer struct{ Body manager.Status }
 
 type eventFilter struct {
-	After  string       `query:"after" pattern:"^[0-9]{1,18}\\.[0-9]{1,9}$" maxLength:"64" doc:"The next of the page before; absent: from the start"`
+	After  string       `query:"after" pattern:"^[0-9]{1,18}$" maxLength:"64" doc:"The next of the page before; absent: from the start"`
 	Limit  int          `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"Longest page"`
 	Kind   manager.Kind `query:"kind" enum:"consumer,token,target,credential,grant,policy,gateway,sealing-key,admin-token,store,room" doc:"Only of this kind of object"`
 	Object string       `query:"object" pattern:"^[a-z0-9]([a-z0-9._:-]{0,68}[a-z0-9])?$" maxLength:"70" doc:"Only of this object"`
