@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"keyward/manager"
@@ -61,5 +60,3 @@ func (t *Tx) eachLive(ctx context.Context, consumer string, fn func(tokenRow) er
 	}
 	return nil
 }
-
-func isNotFound(err error) bool { return errors.Is(err, manager.ErrNotFound) }
