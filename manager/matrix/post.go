@@ -17,14 +17,15 @@ const maxRead = 500
 
 // post fills the outbox from the log until ctx is done.
 func (s *Service) post(ctx context.Context) error {
-	var rooms *directory
+	rooms := &directory{rooms: map[string]manager.Room{}}
+	stale := true
 	for ctx.Err() == nil {
 		logged, changed := s.store.Logged(), s.store.Changed()
-		if rooms == nil {
-			var err error
-			if rooms, err = s.directory(ctx); err != nil {
+		if stale {
+			if err := rooms.refresh(ctx, s); err != nil {
 				return err
 			}
+			stale = false
 		}
 		from, err := s.store.Posted(ctx)
 		if err != nil {
@@ -39,7 +40,7 @@ func (s *Service) post(ctx context.Context) error {
 			case <-ctx.Done():
 			case <-logged:
 			case <-changed:
-				rooms = nil
+				stale = true
 			}
 			continue
 		}
@@ -54,7 +55,7 @@ func (s *Service) post(ctx context.Context) error {
 		s.wake.give()
 		select {
 		case <-changed:
-			rooms = nil
+			stale = true
 		default:
 		}
 	}
@@ -63,25 +64,39 @@ func (s *Service) post(ctx context.Context) error {
 
 // A directory says which rooms show what.
 type directory struct {
-	rooms  map[string]manager.Room
-	shared map[string][]string // rooms that show a consumer's requests too
-	others map[string]bool     // consumers that have no room
+	generation uint64 // up to which it is read
+	rooms      map[string]manager.Room
+	shared     map[string][]string // rooms that show a consumer's requests too
+	others     map[string]bool     // consumers that have no room
 }
 
-func (s *Service) directory(ctx context.Context) (*directory, error) {
-	d := &directory{rooms: map[string]manager.Room{}, shared: map[string][]string{}, others: map[string]bool{}}
-	for r, err := range pages(func(p manager.Page) (manager.List[manager.Room], error) { return s.store.Rooms(ctx, "", p) }) {
+// refresh reads what changed since it was last read.
+func (d *directory) refresh(ctx context.Context, s *Service) error {
+	st, err := s.store.Generation(ctx)
+	if err != nil {
+		return err
+	}
+	for r, err := range pages(func(p manager.Page) (manager.List[manager.Room], error) {
+		return s.store.ChangedRooms(ctx, d.generation, p)
+	}) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.rooms[r.ID] = r
+	}
+	d.shared = map[string][]string{} // anew, since they can go
+	for r, err := range pages(s.shared(ctx)) {
+		if err != nil {
+			return err
+		}
 		if r.Calls {
 			for _, m := range r.Members {
 				d.shared[m] = append(d.shared[m], r.ID)
 			}
 		}
 	}
-	return d, nil
+	d.generation, d.others = st.Generation, map[string]bool{}
+	return nil
 }
 
 // route returns what rooms show of entries. A Worker's room is made known with

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"maunium.net/go/mautrix/id"
@@ -52,9 +54,11 @@ func (s *Service) takeMoved() map[string]bool {
 
 // keepEach keeps rooms, and returns those that are not as they should be, and for
 // how long the homeserver wants to be left alone.
-func (s *Service) keepEach(ctx context.Context, list []manager.Room) (again map[string]bool, held time.Duration, err error) {
+func (s *Service) keepEach(ctx context.Context, rooms map[string]manager.Room) (again map[string]bool, held time.Duration, err error) {
 	again = map[string]bool{}
-	for i, r := range list {
+	list := slices.Sorted(maps.Keys(rooms)) // the Manager's first: commands come from there
+	for i, id := range list {
+		r := rooms[id]
 		err := s.keep(ctx, r)
 		if ctx.Err() != nil {
 			return nil, 0, ctx.Err()
@@ -70,8 +74,8 @@ func (s *Service) keepEach(ctx context.Context, list []manager.Room) (again map[
 			held = downFor
 		}
 		if held > 0 {
-			for _, r := range list[i:] { // they would fare no better now
-				again[r.ID] = true
+			for _, id := range list[i:] { // they would fare no better now
+				again[id] = true
 			}
 			break
 		}
@@ -82,53 +86,78 @@ func (s *Service) keepEach(ctx context.Context, list []manager.Room) (again map[
 	return again, held, nil
 }
 
-// rooms makes sure that the Manager knows of a room for itself and for each
-// Worker, and returns those that changed after a generation or are in also.
-func (s *Service) rooms(ctx context.Context, after uint64, also map[string]bool) ([]manager.Room, error) {
-	changed, known := map[string]bool{}, map[string]bool{}
-	missing := []string{}
-	if _, err := s.store.Room(ctx, manager.ManagerRoom); errors.Is(err, manager.ErrNotFound) {
-		missing = append(missing, "")
-	} else if err != nil {
+// rooms returns the rooms to look at, by their IDs: those that changed after a
+// generation, those whose Workers did, and those in also. A Worker that has no
+// room gets one, and so does the Manager.
+func (s *Service) rooms(ctx context.Context, after uint64, also map[string]bool) (map[string]manager.Room, error) {
+	ids := map[string]bool{manager.ManagerRoom: after == 0}
+	maps.Copy(ids, also)
+	delete(ids, "")
+	workers, err := s.store.ChangedWorkers(ctx, after)
+	if err != nil {
 		return nil, err
 	}
-	for c, err := range pages(func(p manager.Page) (manager.List[manager.Consumer], error) { return s.store.Consumers(ctx, "", p) }) {
+	for _, w := range workers {
+		ids[manager.RoomID(manager.RoomWorker, w)] = true
+	}
+	list := map[string]manager.Room{}
+	for id, look := range ids {
+		r, ok, err := s.roomOf(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		known[c.ID] = true
-		if c.Kind != "worker" || c.Generation <= after {
-			continue
-		}
-		changed[c.ID] = true
-		_, err := s.store.Room(ctx, manager.RoomID(manager.RoomWorker, c.ID))
-		switch {
-		case errors.Is(err, manager.ErrNotFound) && c.State != snapshot.Revoked:
-			missing = append(missing, c.ID)
-		case err != nil && !errors.Is(err, manager.ErrNotFound):
-			return nil, err
+		if ok && look {
+			list[id] = r
 		}
 	}
-	for _, w := range missing {
-		if _, err := s.ensure(ctx, w); err != nil && !errors.Is(err, manager.ErrInvalid) {
-			return nil, err
-		}
-	}
-	var list []manager.Room
-	for r, err := range pages(func(p manager.Page) (manager.List[manager.Room], error) { return s.store.Rooms(ctx, "", p) }) {
+	for r, err := range pages(func(p manager.Page) (manager.List[manager.Room], error) { return s.store.ChangedRooms(ctx, after, p) }) {
 		if err != nil {
 			return nil, err
 		}
-		if owner := r.Owner(); owner != "" && !known[owner] && !s.ended[owner] {
-			s.ended[owner] = true // deleted consumers are in no list
-			list = append(list, r)
-			continue
+		list[r.ID] = r
+	}
+	for r, err := range pages(s.shared(ctx)) {
+		if err != nil {
+			return nil, err
 		}
-		if also[r.ID] || r.Generation > after || changed[r.Owner()] || slices.ContainsFunc(r.Members, func(m string) bool { return changed[m] }) {
-			list = append(list, r)
+		if slices.ContainsFunc(r.Members, func(m string) bool { return slices.Contains(workers, m) }) {
+			list[r.ID] = r
 		}
 	}
 	return list, nil
+}
+
+// shared reads pages of shared rooms.
+func (s *Service) shared(ctx context.Context) func(manager.Page) (manager.List[manager.Room], error) {
+	return func(p manager.Page) (manager.List[manager.Room], error) {
+		return s.store.Rooms(ctx, manager.RoomShared, p)
+	}
+}
+
+// roomOf returns a room, which it makes known if a Worker or the Manager has none
+// yet; false: there is no such room, and shall be none.
+func (s *Service) roomOf(ctx context.Context, id string) (manager.Room, bool, error) {
+	r, err := s.store.Room(ctx, id)
+	if !errors.Is(err, manager.ErrNotFound) {
+		return r, err == nil, err
+	}
+	worker, isWorker := strings.CutPrefix(id, string(manager.RoomWorker)+":")
+	switch {
+	case isWorker:
+		c, err := s.store.Consumer(ctx, worker)
+		if errors.Is(err, manager.ErrNotFound) {
+			return r, false, nil
+		}
+		if err != nil || c.Kind != "worker" || c.State == snapshot.Revoked {
+			return r, false, err
+		}
+	case id == manager.ManagerRoom:
+		worker = ""
+	default:
+		return r, false, nil
+	}
+	r, err = s.ensure(ctx, worker)
+	return r, err == nil, err
 }
 
 // ensure makes a Worker's room known, or the Manager's for an empty worker.

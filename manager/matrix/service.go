@@ -50,7 +50,6 @@ type Service struct {
 	metrics *metrics
 
 	marked map[string]id.RoomID // rooms by their markers; nil: not looked for yet. The keeper's alone
-	ended  map[string]bool      // deleted Workers whose rooms were seen to. The keeper's alone
 
 	wake  nudge // there may be something to send
 	tidy  nudge // there may be something to keep
@@ -98,7 +97,7 @@ func New(st *store.Store, opt Options) (*Service, error) {
 	}
 	s := &Service{
 		store: st, opt: settings{Options: opt}, log: opt.Log,
-		ended: map[string]bool{}, wake: newNudge(), tidy: newNudge(), moved: map[string]bool{},
+		wake: newNudge(), tidy: newNudge(), moved: map[string]bool{},
 	}
 	if err := s.opt.check(); err != nil {
 		return nil, fmt.Errorf("matrix: %w", err)

@@ -37,6 +37,35 @@ func (r reader) Rooms(ctx context.Context, kind manager.RoomKind, p manager.Page
 	return l, r.places(ctx, l.Items)
 }
 
+// ChangedRooms returns a page of the rooms that changed after a generation.
+func (r reader) ChangedRooms(ctx context.Context, after uint64, p manager.Page) (manager.List[manager.Room], error) {
+	l, err := rooms.page(ctx, r.q, p, "x.generation > $1", after)
+	if err != nil {
+		return l, err
+	}
+	return l, r.places(ctx, l.Items)
+}
+
+// ChangedWorkers returns the IDs of the Workers that changed after a generation,
+// with those of consumers that were deleted after it.
+func (r reader) ChangedWorkers(ctx context.Context, after uint64) ([]string, error) {
+	rows, err := r.q.QueryContext(ctx, `SELECT id FROM consumers WHERE kind = 'worker' AND generation > $1
+		UNION SELECT id FROM entries WHERE kind = 'consumer' AND removed AND generation > $1 ORDER BY 1`, after)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		list = append(list, id)
+	}
+	return list, rows.Err()
+}
+
 // places fills in where rooms, in the order of their IDs, are in Matrix.
 func (r reader) places(ctx context.Context, list []manager.Room) error {
 	if len(list) == 0 {
