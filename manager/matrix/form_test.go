@@ -171,7 +171,6 @@ func TestOptions(t *testing.T) {
 		"itself as admin":             func(o *Options) { o.Admins = []string{"@keyward:hs"} },
 		"no user":                     func(o *Options) { o.User = "keyward" },
 		"both ways to register":       func(o *Options) { o.Registration.Secret = "s" },
-		"a target without keys":       func(o *Options) { o.Target = "matrix" },
 	} {
 		o := good
 		change(&o)

@@ -16,6 +16,7 @@ import (
 	"maunium.net/go/mautrix/id"
 
 	"keyward/manager/store"
+	"keyward/plugins/seal"
 )
 
 const (
@@ -32,7 +33,6 @@ type Options struct {
 	Session      string // file, mode 0600, that is made where it is missing
 	Prefix       string // begins aliases and Workers' accounts; empty: keyward
 	Target       string // ID of the target that is the homeserver; empty: Workers' tokens are not sealed
-	Keys         Keys   // needed with Target
 	// CheckpointEvery is the time between two checkpoints of the log in the Manager's
 	// room; 0: a minute.
 	CheckpointEvery time.Duration
@@ -49,7 +49,10 @@ type Service struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	marked map[string]id.RoomID // rooms by their markers; nil: not looked for yet. The keeper's alone
+	// What follows is the keeper's alone.
+	marked map[string]id.RoomID // rooms by their markers; nil: not looked for yet
+	keys   []*seal.PublicKey    // of all gateways
+	target uint64               // generation of the target that is the homeserver
 
 	wake  nudge // there may be something to send
 	tidy  nudge // there may be something to keep
@@ -132,9 +135,6 @@ func (o *settings) check() error {
 	}
 	if (o.Registration.Secret == "") == (o.Registration.Token == "") {
 		return errors.New("set one of the registration secret and the registration token")
-	}
-	if o.Target != "" && o.Keys == nil {
-		return errors.New("a target needs the gateways' public keys")
 	}
 	if len(o.Options.Admins) == 0 || len(o.Options.Admins) > maxAdmins {
 		return fmt.Errorf("name 1 to %d admins", maxAdmins)
@@ -252,7 +252,11 @@ func (s *Service) keepAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if time.Now().After(all) {
+		rekey, err := s.readKeys(ctx)
+		if err != nil {
+			return err
+		}
+		if rekey || time.Now().After(all) {
 			after, all = 0, time.Now().Add(keepEvery)
 		}
 		moved := s.takeMoved()

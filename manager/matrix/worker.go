@@ -22,9 +22,6 @@ import (
 // while the Worker's own token stays as it is.
 const visit = device + "-VISIT"
 
-// Keys are the public keys of all gateways.
-type Keys func(context.Context) ([]*seal.PublicKey, error)
-
 // admit gets a Worker into a room, with an account and, if Matrix is a target of
 // the gateway, with a token that the gateway holds for it.
 func (s *Service) admit(ctx context.Context, place id.RoomID, worker, membership string) error {
@@ -105,7 +102,7 @@ type sealing struct {
 // sealing says what is to be sealed for a Worker; nil: the gateway has its token,
 // or shall have none from here.
 func (s *Service) sealing(ctx context.Context, worker string) (*sealing, error) {
-	if s.opt.Target == "" {
+	if s.opt.Target == "" || len(s.keys) == 0 {
 		return nil, nil
 	}
 	t, err := s.store.Target(ctx, s.opt.Target)
@@ -115,15 +112,11 @@ func (s *Service) sealing(ctx context.Context, worker string) (*sealing, error) 
 	if err != nil {
 		return nil, err
 	}
-	keys, err := s.opt.Keys(ctx)
-	if err != nil || len(keys) == 0 {
-		return nil, err
-	}
 	c, err := s.store.Consumer(ctx, worker)
 	if err != nil {
 		return nil, err
 	}
-	p := &sealing{worker: worker, id: credentialID(worker), number: 1, upstream: t.Upstream, keys: keys}
+	p := &sealing{worker: worker, id: credentialID(worker), number: 1, upstream: t.Upstream, keys: s.keys}
 	if own := c.Credentials[t.ID]; own != "" && own != p.id {
 		return nil, nil // an administrator gave it another
 	}
@@ -141,6 +134,33 @@ func (s *Service) sealing(ctx context.Context, worker string) (*sealing, error) 
 		return nil, nil
 	}
 	return p, nil
+}
+
+// readKeys reads the public keys of all gateways, and reports whether Workers'
+// tokens have to be looked at anew.
+func (s *Service) readKeys(ctx context.Context) (changed bool, err error) {
+	if s.opt.Target == "" {
+		return false, nil
+	}
+	var keys []*seal.PublicKey
+	is := func(a, b *seal.PublicKey) bool { return a.ID() == b.ID() }
+	for k, err := range pages(func(p manager.Page) (manager.List[manager.SealingKey], error) { return s.store.SealingKeys(ctx, p) }) {
+		if err != nil {
+			return false, err
+		}
+		public, err := manager.SealingKeySpec{Public: k.Public}.Key()
+		if err != nil {
+			return false, err
+		}
+		keys = append(keys, public)
+	}
+	t, err := s.store.Target(ctx, s.opt.Target)
+	if err != nil && !errors.Is(err, manager.ErrNotFound) {
+		return false, err
+	}
+	changed = t.Generation != s.target || !slices.EqualFunc(keys, s.keys, is)
+	s.keys, s.target = keys, t.Generation
+	return changed, nil
 }
 
 // done reports whether v is sealed as p would be.
@@ -164,20 +184,15 @@ func credentialID(worker string) string {
 }
 
 func (s *Service) seal(ctx context.Context, p *sealing, token string) error {
-	c := snapshot.Credential{ID: p.id, Version: p.number, Upstream: p.upstream}
 	secret, err := seal.NewSecret([]byte(token))
 	if err != nil {
 		return err
 	}
 	defer secret.Zero()
-	for _, k := range p.keys {
-		b, err := seal.Seal(k, secret, seal.For(&c))
-		if err != nil {
-			return fmt.Errorf("seal: %w", err)
-		}
-		c.Sealed = append(c.Sealed, b)
+	sealed, err := manager.SealTo(p.keys, p.id, p.number, p.upstream, secret)
+	if err != nil {
+		return fmt.Errorf("seal: %w", err)
 	}
-	sealed := manager.CredentialSealed{Upstream: c.Upstream, Sealed: c.Sealed}
 	_, err = s.store.Mutate(ctx, store.Mutation{By: manager.Self}, func(tx *store.Tx) error {
 		var err error
 		if p.number == 1 {

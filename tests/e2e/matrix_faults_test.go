@@ -110,7 +110,10 @@ func TestAWorkersTokenIsSealedToTheGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.opt.Target = "matrix"
-	w.opt.Keys = func(context.Context) ([]*seal.PublicKey, error) { return []*seal.PublicKey{key.Public()}, nil }
+	w.mutate(t, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.AddSealingKey(ctx, manager.SealingKeySpec{Public: key.Public().String()})
+		return err
+	})
 	w.worker(t, "worker-a")
 	w.mutate(t, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.CreateTarget(ctx, manager.NewTarget{ID: "matrix", TargetSpec: manager.TargetSpec{

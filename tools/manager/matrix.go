@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 
 	"keyward/manager/matrix"
 	"keyward/manager/store"
-	"keyward/plugins/seal"
 )
 
 // A MatrixConfig says where the audit log shows, and who may command from there.
@@ -30,21 +28,15 @@ type MatrixConfig struct {
 	Session string `yaml:"session"`
 	Prefix  string `yaml:"prefix"` // begins aliases and Workers' accounts; empty: keyward
 	// Target is the ID of the target that is the homeserver, for Workers; empty: they
-	// get no token of their own. GatewayKeys are files with the gateways' public keys,
-	// to which such tokens are sealed.
-	Target      string   `yaml:"target"`
-	GatewayKeys []string `yaml:"gatewayKeys"`
+	// get no token of their own.
+	Target string `yaml:"target"`
 
 	options matrix.Options
 }
 
 // paths are the files that it names.
 func (c *MatrixConfig) paths() []*string {
-	list := []*string{&c.RegistrationSecretFile, &c.RegistrationTokenFile, &c.Session}
-	for i := range c.GatewayKeys {
-		list = append(list, &c.GatewayKeys[i])
-	}
-	return list
+	return []*string{&c.RegistrationSecretFile, &c.RegistrationTokenFile, &c.Session}
 }
 
 // complete reads what the service needs; dir is that of the configuration.
@@ -76,34 +68,8 @@ func (c *MatrixConfig) complete(dir string) error {
 			return fmt.Errorf("%s: is empty", f.path)
 		}
 	}
-	if c.Target != "" {
-		keys, err := publicKeys(c.GatewayKeys)
-		if err != nil {
-			return err
-		}
-		o.Keys = func(context.Context) ([]*seal.PublicKey, error) { return keys, nil }
-	}
 	c.options = o
 	return o.Check()
-}
-
-func publicKeys(files []string) ([]*seal.PublicKey, error) {
-	if len(files) == 0 {
-		return nil, errors.New("target: needs gatewayKeys to seal to")
-	}
-	var keys []*seal.PublicKey
-	for _, f := range files {
-		b, err := readFile(f)
-		if err != nil {
-			return nil, err
-		}
-		k, err := seal.ParsePublic(strings.TrimSpace(string(b)))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
-		}
-		keys = append(keys, k)
-	}
-	return keys, nil
 }
 
 // service returns the Matrix service; nil: there is none.
