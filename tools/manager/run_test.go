@@ -41,19 +41,21 @@ func TestLoadConfig(t *testing.T) {
 		t.Errorf("config = %+v, %v", c, err)
 	}
 	for name, text := range map[string]string{
-		"an unknown field":           "store: {dsn: x}\nstor: 1\n",
-		"no store":                   "api: {listen: 127.0.0.1:1}\n",
-		"two stores":                 "store: {dsn: x, dsnFile: y}\n",
-		"a DSN file that isn't":      "store: {dsnFile: none}\n",
-		"clear text for the network": "store: {dsn: x}\napi: {listen: 0.0.0.0:8700}\n",
-		"a name that may be any":     "store: {dsn: x}\napi: {listen: ':8700'}\n",
-		"a certificate without key":  "store: {dsn: x}\napi: {cert: x}\n",
-		"a provider in clear text":   "store: {dsn: x}\noidc: {issuer: 'http://idp.example', audience: k, roles: {ops: admin}}\n",
-		"a provider's unknown role":  "store: {dsn: x}\noidc: {issuer: 'https://idp.example', audience: k, roles: {ops: root}}\n",
-		"nothing to publish":         "store: {dsn: x}\nplugins: {publish: {to: kubernetes, url: 'http://x/', cluster: c}}\n",
-		"nowhere to publish":         "store: {dsn: x}\nplugins: {dir: d, publish: {url: 'http://x/', cluster: c}}\n",
-		"no folder to publish to":    "store: {dsn: x}\nplugins: {dir: d, publish: {to: folder, url: 'http://x/', cluster: c}}\n",
-		"no name of the Manager":     "store: {dsn: x}\nplugins: {dir: d, publish: {to: kubernetes, url: 'http://x/'}}\n",
+		"an unknown field":                     "store: {dsn: x}\nstor: 1\n",
+		"no store":                             "api: {listen: 127.0.0.1:1}\n",
+		"two stores":                           "store: {dsn: x, dsnFile: y}\n",
+		"a DSN file that isn't":                "store: {dsnFile: none}\n",
+		"clear text for the network":           "store: {dsn: x}\napi: {listen: 0.0.0.0:8700}\n",
+		"a name that may be any":               "store: {dsn: x}\napi: {listen: ':8700'}\n",
+		"a certificate without key":            "store: {dsn: x}\napi: {cert: x}\n",
+		"a provider in clear text":             "store: {dsn: x}\noidc: {issuer: 'http://idp.example', audience: k, roles: {ops: admin}}\n",
+		"a provider's unknown role":            "store: {dsn: x}\noidc: {issuer: 'https://idp.example', audience: k, roles: {ops: root}}\n",
+		"nothing to publish":                   "store: {dsn: x}\nplugins: {publish: {to: kubernetes, url: 'http://x/', cluster: c}}\n",
+		"nowhere to publish":                   "store: {dsn: x}\nplugins: {dir: d, publish: {url: 'http://x/', cluster: c}}\n",
+		"no folder to publish to":              "store: {dsn: x}\nplugins: {dir: d, publish: {to: folder, url: 'http://x/', cluster: c}}\n",
+		"no name of the Manager":               "store: {dsn: x}\nplugins: {dir: d, publish: {to: kubernetes, url: 'http://x/'}}\n",
+		"rooms without a way to make accounts": "store: {dsn: x}\nmatrix: {homeserver: http://hs, user: '@k:hs', admins: ['@a:hs']}\n",
+		"rooms with a secret that isn't":       "store: {dsn: x}\nmatrix: {homeserver: http://hs, user: '@k:hs', admins: ['@a:hs'], registrationSecretFile: none}\n",
 	} {
 		if _, err := manager.LoadConfig(writeConfig(t, text)); err == nil {
 			t.Errorf("%s: loaded", name)

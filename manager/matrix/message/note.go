@@ -4,17 +4,29 @@ import "strings"
 
 // A Note is a message of our own words with untrusted text between them, such as
 // the answer to a command. The zero value has no lines.
-type Note struct{ lines []*line }
+type Note struct {
+	lines []*line
+	size  int // bytes, as sent
+	full  bool
+}
 
 // Add adds a line: words, where each "%" stands for the next of texts, which are
-// untrusted. A note that is full stays as it is, but for its last line.
+// untrusted. What is too much for one message ends in a line that says so.
 func (n *Note) Add(words string, texts ...string) {
-	switch {
-	case len(n.lines) == maxLines:
+	if n.full {
 		return
-	case len(n.lines) == maxLines-1:
-		words, texts = "and more", nil
 	}
+	l := noteLine(words, texts)
+	size := encoded(l.plain.String()) + encoded(l.html.String())
+	if len(n.lines) == maxLines-1 || n.size+size > maxBytes {
+		n.full = true
+		l = noteLine("and more", nil)
+	}
+	n.size += size
+	n.lines = append(n.lines, l)
+}
+
+func noteLine(words string, texts []string) *line {
 	l := new(line)
 	for i, part := range strings.Split(words, "%") {
 		if i > 0 {
@@ -26,7 +38,7 @@ func (n *Note) Add(words string, texts ...string) {
 		}
 		l.own(part)
 	}
-	n.lines = append(n.lines, l)
+	return l
 }
 
 // Content returns the message.
