@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"keyward/manager"
 	"keyward/manager/matrix"
 	"keyward/manager/store"
@@ -22,17 +24,40 @@ import (
 func TestRateLimitsAreKept(t *testing.T) {
 	skipUnlessE2E(t)
 	w := newMatrixWorld(t, testenv.StartSynapse(t, testenv.HomeserverOptions{Limits: true}))
+	metrics := prometheus.NewRegistry()
+	w.opt.Metrics = metrics
 	w.worker(t, "worker-a")
 	w.serve(t)
 	place := w.placed(t, "worker:worker-a")
-	const calls = 200
-	for range calls / 10 {
-		w.calls(t, "worker-a", 10)
-		time.Sleep(50 * time.Millisecond) // more messages than Synapse allows, if each came by itself
-	}
+	calls := 0
+	w.until(t, "Synapse asks to wait", func(context.Context) error {
+		w.calls(t, "worker-a", 1) // each in a message of its own, as long as it may
+		calls++
+		if limited(t, metrics) == 0 {
+			return fmt.Errorf("it took %d messages", calls)
+		}
+		return nil
+	})
+	w.calls(t, "worker-a", 100)
 	w.settled(t)
-	tl := w.shows(t, place, calls)
-	t.Logf("%d calls in %d messages", calls, len(tl.Messages))
+	tl := w.shows(t, place, calls+100)
+	t.Logf("%d calls in %d messages, %v times asked to wait", calls+100, len(tl.Messages), limited(t, metrics))
+}
+
+// limited is how often the homeserver asked to wait.
+func limited(t *testing.T, g prometheus.Gatherer) float64 {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "keyward_matrix_limited_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("nothing counts it")
+	return 0
 }
 
 func TestARoomThatIsGoneIsMadeAnew(t *testing.T) {
