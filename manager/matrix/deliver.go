@@ -29,13 +29,16 @@ const (
 	maxCounted = 5000 // entries that one message of digests counts
 	minPause   = 500 * time.Millisecond
 	maxPause   = time.Minute      // between tries
-	lookEvery  = 2 * time.Second  // for digests that are due
+	lookEvery  = 2 * time.Second  // for digests that are due, and what was not told
 	sendWithin = 30 * time.Second // one message
 	pageSize   = 100              // messages of a room that are read at once
 	maxBack    = 200              // pages of a room's past that are searched
 	maxSkew    = time.Hour        // between the homeserver's clock and ours
 	settleFor  = 30 * time.Second // until a homeserver shows what it has taken
 )
+
+// errMissing reports a room that waits for entries that the log does not have.
+var errMissing = errors.New("the log lacks what the room waits for")
 
 // fence is an event that clients don't show. A homeserver may show what it has
 // taken only later, as Dendrite does after its start, but in order: once it shows
@@ -134,10 +137,14 @@ func (p *postman) round(ctx context.Context) (time.Duration, error) {
 		})
 	}
 	wg.Wait()
-	if sent {
+	switch {
+	case sent:
 		return 0, nil
+	case len(due) == 0:
+		return lookEvery, nil
+	default:
+		return minPause, nil
 	}
-	return minPause, nil
 }
 
 // noteLocked draws the conclusions of one delivery.
@@ -176,7 +183,10 @@ func (p *postman) deliver(ctx context.Context, q manager.Queue) error {
 		limit = maxCounted
 	}
 	waiting, sending, err := p.s.store.Queued(ctx, q, limit)
-	if err != nil || len(waiting) == 0 {
+	if err == nil && len(waiting) == 0 {
+		err = errMissing
+	}
+	if err != nil {
 		return err
 	}
 	var entries []message.Entry
