@@ -15,6 +15,7 @@ import (
 	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/id"
 
+	"keyward/manager/matrix/message"
 	"keyward/manager/store"
 	"keyward/plugins/seal"
 )
@@ -33,8 +34,10 @@ type Options struct {
 	Session      string // file, mode 0600, that is made where it is missing
 	Prefix       string // begins aliases and Workers' accounts; empty: keyward
 	Target       string // ID of the target that is the homeserver; empty: Workers' tokens are not sealed
-	// CheckpointEvery is the time between two checkpoints of the log in the Manager's
-	// room; 0: a minute.
+	// Checkpoint returns the newest checkpoint of the log and when it was made, or
+	// [manager.ErrNotFound]; nil: rooms show none.
+	Checkpoint func(context.Context) (message.Checkpoint, time.Time, error)
+	// CheckpointEvery is the time between two in the Manager's room; 0: a minute.
 	CheckpointEvery time.Duration
 	Log             *slog.Logger
 	Metrics         prometheus.Registerer // nil: a registry of its own
@@ -94,7 +97,7 @@ func (h Health) String() string {
 func New(st *store.Store, opt Options) (*Service, error) {
 	opt.Prefix = cmp.Or(opt.Prefix, "keyward")
 	opt.Log = cmp.Or(opt.Log, slog.Default())
-	opt.CheckpointEvery = cmp.Or(opt.CheckpointEvery, time.Minute)
+	opt.CheckpointEvery = cmp.Or(opt.CheckpointEvery, checkpointEvery)
 	if opt.Metrics == nil {
 		opt.Metrics = prometheus.NewRegistry()
 	}
@@ -175,6 +178,9 @@ func (s *Service) Run(ctx context.Context) {
 	wg.Go(func() { s.insist(ctx, "keep rooms", s.keepAll) })
 	wg.Go(func() { s.insist(ctx, "send messages", s.sendAll) })
 	wg.Go(func() { s.insist(ctx, "hear commands", s.listen) })
+	if s.opt.Checkpoint != nil {
+		wg.Go(func() { s.insist(ctx, "show checkpoints", s.checkpoints) })
+	}
 }
 
 // insist runs do until it succeeds or ctx is done.

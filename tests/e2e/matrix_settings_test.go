@@ -3,10 +3,12 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"keyward/manager"
+	"keyward/manager/matrix/message"
 	"keyward/manager/store"
 	"keyward/policies"
 	"keyward/tests/testenv"
@@ -118,4 +120,44 @@ func TestSharedRooms(t *testing.T) {
 	w.settled(t)
 	w.shows(t, place, 6)
 	w.shows(t, w.placed(t, "worker:worker-a"), 6)
+}
+
+func TestCheckpointsInTheManagersRoom(t *testing.T) {
+	skipUnlessE2E(t)
+	w := newMatrixWorld(t, testenv.StartDendrite(t))
+	var size atomic.Uint64
+	w.opt.CheckpointEvery = 100 * time.Millisecond
+	w.opt.Checkpoint = func(context.Context) (message.Checkpoint, time.Time, error) {
+		if size.Load() == 0 {
+			return message.Checkpoint{}, time.Time{}, manager.ErrNotFound
+		}
+		return message.Checkpoint{Size: size.Load(), Note: fmt.Sprintf("keyward\n%d\nroot\n\nsignature", size.Load())}, time.Now(), nil
+	}
+	stop := w.serve(t)
+	home := w.placed(t, "manager")
+	shown := func(want uint64) (n int) {
+		t.Helper()
+		w.until(t, "a checkpoint", func(context.Context) error {
+			n = 0
+			var last uint64
+			for _, m := range w.timeline(t, home).Messages {
+				if m.Checkpoint != nil {
+					n++
+					last = m.Checkpoint.Size
+				}
+			}
+			if last != want {
+				return fmt.Errorf("the last is of %d entries, want %d", last, want)
+			}
+			return nil
+		})
+		return n
+	}
+	size.Store(7)
+	shown(7)
+	size.Store(9)
+	if n := shown(9); n != 2 {
+		t.Errorf("%d checkpoints are shown, want 2", n)
+	}
+	stop()
 }

@@ -26,6 +26,13 @@ type Timeline struct {
 type Message struct {
 	Sender, Body, HTML string
 	Records            *Records
+	Checkpoint         *Checkpoint
+}
+
+// A Checkpoint is a signed state of the log.
+type Checkpoint struct {
+	Size uint64 `json:"size"`
+	Note string `json:"note"`
 }
 
 // Records is a message's field for machines.
@@ -65,9 +72,10 @@ func Read(ctx context.Context, homeserver, token, room string) (Timeline, error)
 				Type    string `json:"type"`
 				Sender  string `json:"sender"`
 				Content struct {
-					Body    string   `json:"body"`
-					HTML    string   `json:"formatted_body"`
-					Records *Records `json:"org.keyward.records"`
+					Body       string      `json:"body"`
+					HTML       string      `json:"formatted_body"`
+					Records    *Records    `json:"org.keyward.records"`
+					Checkpoint *Checkpoint `json:"org.keyward.checkpoint"`
 				} `json:"content"`
 			} `json:"chunk"`
 			End string `json:"end"`
@@ -81,7 +89,7 @@ func Read(ctx context.Context, homeserver, token, room string) (Timeline, error)
 		}
 		for _, e := range page.Chunk {
 			if e.Type == "m.room.message" {
-				tl.Messages = append(tl.Messages, Message{e.Sender, e.Content.Body, e.Content.HTML, e.Content.Records})
+				tl.Messages = append(tl.Messages, Message{e.Sender, e.Content.Body, e.Content.HTML, e.Content.Records, e.Content.Checkpoint})
 			}
 		}
 		if page.End == "" || page.End == from || len(page.Chunk) == 0 {
