@@ -1,13 +1,9 @@
 package host
 
 import (
-	"errors"
-	"os"
 	"strconv"
+	"syscall"
 	"time"
-
-	"github.com/higress-group/proxy-wasm-go-sdk/proxywasm"
-	"github.com/higress-group/proxy-wasm-go-sdk/proxywasm/types"
 
 	"keyward/plugins/filter"
 )
@@ -25,74 +21,100 @@ var (
 	_ filter.Ticker = (*machine)(nil)
 )
 
+// Log counts levels as the host does, from trace.
 func (*machine) Log(level filter.Level, line string) {
-	switch level {
-	case filter.Debug:
-		proxywasm.LogDebug(line)
-	case filter.Info:
-		proxywasm.LogInfo(line)
-	case filter.Warn:
-		proxywasm.LogWarn(line)
-	default:
-		proxywasm.LogError(line)
-	}
+	t, n := text(line)
+	proxyLog(uint32(level)+1, t, n)
 }
 
-func (*machine) Now() int64 { return time.Now().UnixNano() }
+// now is where the host puts the time; see [slot].
+var now uint64
 
-func (*machine) Getenv(name string) string { return os.Getenv(name) }
+func (*machine) Now() int64 {
+	const realtime, precision = 0, 1000
+	if clockTimeGet(realtime, precision, &now) != 0 {
+		return time.Now().UnixNano()
+	}
+	return int64(now)
+}
+
+func (*machine) Getenv(name string) string {
+	value, _ := syscall.Getenv(name)
+	return value
+}
 
 func (*machine) Shared(key string) ([]byte, uint32, error) {
-	value, cas, err := proxywasm.GetSharedData(key)
-	if err != nil {
-		_, err = found[[]byte](nil, err)
-		return nil, 0, err
-	}
-	return value, cas, nil
+	k, n := text(key)
+	expect()
+	value, err := returned(proxyGetSharedData(k, n, &slot.data, &slot.size, &slot.version))
+	return value, slot.version, err
 }
 
 func (*machine) Share(key string, value []byte, version uint32) error {
-	err := proxywasm.SetSharedData(key, value, version)
-	if errors.Is(err, types.ErrorStatusCasMismatch) {
-		return filter.ErrChanged
-	}
-	return err
+	k, n := text(key)
+	v, vn := first(value)
+	return proxySetSharedData(k, n, v, vn, version).err()
 }
 
 func (m *machine) SetTick(period time.Duration) error {
 	m.period = period
-	return proxywasm.SetTickPeriodMilliSeconds(uint32(period.Milliseconds()))
+	return proxySetTickPeriod(uint32(period.Milliseconds())).err()
 }
 
+// calls are those that have no answer yet, by the host's numbers.
+var calls = map[uint32]call{}
+
+type call struct {
+	limit int // of the answer's body
+	done  func(filter.Answer)
+}
+
+// Call's done is called through [answered].
 func (m *machine) Call(c filter.Call, limit int, done func(filter.Answer)) error {
-	_, err := proxywasm.DispatchHttpCall(c.Cluster, c.Headers, c.Body, nil, uint32(c.Timeout.Milliseconds()),
-		func(_, size, _ int) {
-			defer func() {
-				if recover() != nil {
-					m.Log(filter.Error, "panic while reading the answer to a call")
-				}
-			}()
-			done(answer(size, limit))
-		})
-	return err
+	cluster, cn := text(c.Cluster)
+	h, hn := first(appendPairs(nil, c.Headers))
+	b, bn := first(c.Body)
+	t, tn := first(appendPairs(nil, nil))
+	var token uint32
+	if err := proxyHTTPCall(cluster, cn, h, hn, b, bn, t, tn, uint32(c.Timeout.Milliseconds()), &token).err(); err != nil {
+		return err
+	}
+	calls[token] = call{limit, done}
+	return nil
+}
+
+// answered ends a call; size is that of the answer's body. A panic while the
+// answer is read ends nothing but that.
+func (m *machine) answered(token uint32, size int) {
+	c, ok := calls[token]
+	delete(calls, token)
+	if !ok {
+		return
+	}
+	defer func() {
+		if recover() != nil {
+			m.Log(filter.Error, "panic while reading the answer to a call")
+		}
+	}()
+	c.done(answer(size, c.limit))
 }
 
 // answer reads the answer to the call whose callback runs.
 func answer(size, limit int) (a filter.Answer) {
-	headers, err := proxywasm.GetHttpCallResponseHeaders()
+	list, err := headers(callHeaders)
 	if err != nil || size > limit {
 		return filter.Answer{}
 	}
-	for _, h := range headers {
+	for _, h := range list {
 		if h[0] == ":status" {
 			if a.Status, err = strconv.Atoi(h[1]); err != nil {
 				return filter.Answer{}
 			}
 		}
 	}
-	a.Headers = headers
+	a.Headers = list
 	if size > 0 {
-		if a.Body, err = proxywasm.GetHttpCallResponseBody(0, size); err != nil {
+		if a.Body, err = buffer(callBody, size); err != nil {
 			return filter.Answer{}
 		}
 	}

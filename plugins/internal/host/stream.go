@@ -1,129 +1,157 @@
 package host
 
 import (
-	"errors"
-
-	"github.com/higress-group/proxy-wasm-go-sdk/proxywasm"
-	"github.com/higress-group/proxy-wasm-go-sdk/proxywasm/types"
+	"math"
 
 	"keyward/plugins/filter"
 )
 
-// stream is the stream whose callback is running; the SDK keeps track of which.
-// Cut alone needs its context's ID.
+// A stream is one HTTP exchange, as the host knows it by its number.
 type stream struct {
-	id uint32
-	m  *machine
+	id      uint32
+	machine *machine
+	handler filter.Handler
 }
 
 var (
-	_ filter.Stream = stream{}
-	_ filter.Cutter = stream{}
+	_ filter.Stream = (*stream)(nil)
+	_ filter.Cutter = (*stream)(nil)
 )
 
-func (stream) Headers(side filter.Side) ([][2]string, error) {
+// Hosts know a stream's header maps by the numbers of its sides in
+// [filter.Side], but for the two in the middle.
+func mapOf(side filter.Side) uint32 {
 	switch side {
 	case filter.Request:
-		return found(proxywasm.GetHttpRequestHeaders())
-	case filter.Response:
-		return found(proxywasm.GetHttpResponseHeaders())
+		return 0
 	case filter.RequestTrailers:
-		return found(proxywasm.GetHttpRequestTrailers())
+		return 1
+	case filter.Response:
+		return 2
 	default:
-		return found(proxywasm.GetHttpResponseTrailers())
+		return 3
 	}
 }
 
-func (stream) SetHeader(side filter.Side, name, value string) error {
-	switch side {
-	case filter.Request:
-		return proxywasm.ReplaceHttpRequestHeader(name, value)
-	case filter.Response:
-		return proxywasm.ReplaceHttpResponseHeader(name, value)
-	case filter.RequestTrailers:
-		return proxywasm.ReplaceHttpRequestTrailer(name, value)
-	default:
-		return proxywasm.ReplaceHttpResponseTrailer(name, value)
-	}
-}
-
-func (stream) AddHeader(side filter.Side, name, value string) error {
-	switch side {
-	case filter.Request:
-		return proxywasm.AddHttpRequestHeader(name, value)
-	case filter.Response:
-		return proxywasm.AddHttpResponseHeader(name, value)
-	case filter.RequestTrailers:
-		return proxywasm.AddHttpRequestTrailer(name, value)
-	default:
-		return proxywasm.AddHttpResponseTrailer(name, value)
-	}
-}
-
-func (stream) RemoveHeader(side filter.Side, name string) error {
-	switch side {
-	case filter.Request:
-		return proxywasm.RemoveHttpRequestHeader(name)
-	case filter.Response:
-		return proxywasm.RemoveHttpResponseHeader(name)
-	case filter.RequestTrailers:
-		return proxywasm.RemoveHttpRequestTrailer(name)
-	default:
-		return proxywasm.RemoveHttpResponseTrailer(name)
-	}
-}
-
-func (stream) Body(side filter.Side, limit int) ([]byte, error) {
+func bufferOf(side filter.Side) uint32 {
 	if side == filter.Request {
-		return found(proxywasm.GetHttpRequestBody(0, limit))
+		return 0
 	}
-	return found(proxywasm.GetHttpResponseBody(0, limit))
+	return 1
 }
 
-func (stream) ReplaceBody(side filter.Side, body []byte) error {
-	if side == filter.Request {
-		return proxywasm.ReplaceHttpRequestBody(body)
+func (*stream) Headers(side filter.Side) ([][2]string, error) { return headers(mapOf(side)) }
+
+func headers(kind uint32) ([][2]string, error) {
+	expect()
+	b, err := returned(proxyGetHeaderMapPairs(kind, &slot.data, &slot.size))
+	switch {
+	case err != nil:
+		return nil, err
+	case b == nil:
+		return nil, filter.ErrNotFound
 	}
-	return proxywasm.ReplaceHttpResponseBody(body)
+	return readPairs(b)
+}
+
+func (*stream) SetHeader(side filter.Side, name, value string) error {
+	n, nn := text(name)
+	v, vn := text(value)
+	return proxyReplaceHeaderMapValue(mapOf(side), n, nn, v, vn).err()
+}
+
+func (*stream) AddHeader(side filter.Side, name, value string) error {
+	n, nn := text(name)
+	v, vn := text(value)
+	return proxyAddHeaderMapValue(mapOf(side), n, nn, v, vn).err()
+}
+
+func (*stream) RemoveHeader(side filter.Side, name string) error {
+	n, nn := text(name)
+	return proxyRemoveHeaderMapValue(mapOf(side), n, nn).err()
+}
+
+func (*stream) Body(side filter.Side, limit int) ([]byte, error) {
+	return buffer(bufferOf(side), limit)
+}
+
+func buffer(kind uint32, limit int) ([]byte, error) {
+	expect()
+	b, err := returned(proxyGetBufferBytes(kind, 0, uint32(limit), &slot.data, &slot.size))
+	if err == nil && b == nil {
+		err = filter.ErrNotFound
+	}
+	if err == nil && len(b) > limit {
+		err = errHost
+	}
+	return b, err
+}
+
+func (*stream) ReplaceBody(side filter.Side, body []byte) error {
+	b, n := first(body)
+	return proxySetBufferBytes(bufferOf(side), 0, math.MaxInt32, b, n).err()
 }
 
 // Property reads the names of the route and the cluster below "xds" first: Envoy
 // has them there alone, older forks of Higress at the top.
-func (stream) Property(path ...string) ([]byte, error) {
-	if len(path) == 1 && (path[0] == "route_name" || path[0] == "cluster_name") {
-		if b, err := proxywasm.GetProperty([]string{"xds", path[0]}); err == nil {
+func (*stream) Property(path ...string) ([]byte, error) {
+	if len(path) != 1 {
+		return property(join(path))
+	}
+	switch path[0] {
+	case "route_name":
+		if b, err := property("xds\x00route_name"); err == nil {
+			return b, nil
+		}
+	case "cluster_name":
+		if b, err := property("xds\x00cluster_name"); err == nil {
 			return b, nil
 		}
 	}
-	return found(proxywasm.GetProperty(path))
+	return property(path[0])
 }
 
-func (stream) SetProperty(name string, value []byte) error {
-	return proxywasm.SetProperty([]string{name}, value)
+// property reads a property; the elements of its path are separated by zero bytes.
+func property(path string) ([]byte, error) {
+	p, n := text(path)
+	expect()
+	return returned(proxyGetProperty(p, n, &slot.data, &slot.size))
 }
 
-func (stream) Reply(r filter.Reply) error {
+func join(path []string) string {
+	var b []byte
+	for i, element := range path {
+		if i > 0 {
+			b = append(b, 0)
+		}
+		b = append(b, element...)
+	}
+	return string(b)
+}
+
+func (*stream) SetProperty(name string, value []byte) error {
+	p, n := text(name)
+	v, vn := first(value)
+	return proxySetProperty(p, n, v, vn).err()
+}
+
+func (*stream) Reply(r filter.Reply) error {
 	const notGRPC = -1
-	return proxywasm.SendHttpResponseWithDetail(uint32(r.Status), r.Detail, r.Headers, r.Body, notGRPC)
+	d, dn := text(r.Detail)
+	b, bn := first(r.Body)
+	h, hn := first(appendPairs(nil, r.Headers))
+	return proxySendLocalResponse(uint32(r.Status), d, dn, b, bn, h, hn, notGRPC).err()
 }
 
 // Cut replies as any stream does: a host resets one whose response has begun.
 // Then the context whose tick runs is the current one again.
-func (s stream) Cut(r filter.Reply) error {
-	if err := proxywasm.SetEffectiveContext(s.id); err != nil {
+func (s *stream) Cut(r filter.Reply) error {
+	if err := proxySetEffectiveContext(s.id).err(); err != nil {
 		return err
 	}
 	err := s.Reply(r)
-	if back := proxywasm.SetEffectiveContext(s.m.root); err == nil {
+	if back := proxySetEffectiveContext(s.machine.root).err(); err == nil {
 		err = back
 	}
 	return err
-}
-
-// found turns the SDK's "not found" into the filter's.
-func found[T any](v T, err error) (T, error) {
-	if errors.Is(err, types.ErrorStatusNotFound) {
-		return v, filter.ErrNotFound
-	}
-	return v, err
 }

@@ -44,7 +44,7 @@ func (m *module) link() ([]byte, error) {
 	higress, envoy := m.export(higressABI), m.export(envoyABI)
 	switch {
 	case higress < 0:
-		return nil, fmt.Errorf("no export %s: the module was not built with the proxy-wasm SDK of Higress", higressABI)
+		return nil, fmt.Errorf("no export %s: the module is no plugin for Higress", higressABI)
 	case m.exports[higress].kind != functionKind:
 		return nil, fmt.Errorf("export %s is no function", higressABI)
 	case envoy >= 0 && (envoy < higress || m.exports[envoy] != (exportEntry{envoyABI, functionKind, m.exports[higress].index})):
