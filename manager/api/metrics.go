@@ -1,9 +1,6 @@
 package api
 
 import (
-	"context"
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyward/manager/store"
@@ -28,18 +25,7 @@ func newMetrics(r prometheus.Registerer, s *store.Store) (*metrics, error) {
 			Name: "keyward_api_denied_total", Help: "API requests refused for their token, its role, or the rate of such failures.",
 		}, []string{"reason"}),
 	}
-	generation := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "keyward_generation", Help: "Generation of the store; 0 when it can't be read.",
-	}, func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		st, err := s.Status(ctx)
-		if err != nil {
-			return 0
-		}
-		return float64(st.Generation)
-	})
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.denied, generation} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.denied, storeCollector{s}} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
