@@ -152,7 +152,7 @@ func testRepair(t *testing.T, c *cluster) {
 	changes := make(chan string, 64)
 	p := NewPublisher(place, resources(t), PublisherOptions{
 		Log: slog.New(slog.DiscardHandler),
-		Changed: func(_ context.Context, resource string, c Change, err error) {
+		Changed: func(resource string, c Change, err error) {
 			if err != nil {
 				t.Errorf("%s: %v", resource, err)
 			}

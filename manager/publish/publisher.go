@@ -25,7 +25,7 @@ type PublisherOptions struct {
 	Log *slog.Logger // nil: slog.Default
 	// Changed is told of every resource that was created or repaired, and of every
 	// failure; nil: nobody is.
-	Changed func(ctx context.Context, resource string, c Change, err error)
+	Changed func(resource string, c Change, err error)
 }
 
 // A Publisher keeps resources as they should be in a place.
@@ -51,7 +51,7 @@ func NewPublisher(place Place, resources []Resource, opt PublisherOptions) *Publ
 		opt.Log = slog.Default()
 	}
 	if opt.Changed == nil {
-		opt.Changed = func(context.Context, string, Change, error) {}
+		opt.Changed = func(string, Change, error) {}
 	}
 	return &Publisher{place: place, resources: resources, opt: opt}
 }
@@ -134,7 +134,7 @@ func (p *Publisher) apply(ctx context.Context) (repaired bool, err error) {
 			continue
 		}
 		if ctx.Err() == nil || err == nil {
-			p.opt.Changed(ctx, r.Metadata.Name, change, err)
+			p.opt.Changed(r.Metadata.Name, change, err)
 		}
 		switch {
 		case err != nil:

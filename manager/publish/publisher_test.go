@@ -86,7 +86,7 @@ func TestPublisherRepairsWhatOthersChange(t *testing.T) {
 	changes := make(chan string, 64)
 	p := NewPublisher(f, resources(t), PublisherOptions{
 		Log: slog.New(slog.DiscardHandler),
-		Changed: func(_ context.Context, resource string, c Change, err error) {
+		Changed: func(resource string, c Change, err error) {
 			changes <- resource + " " + string(c.Kind)
 		},
 	})
@@ -142,7 +142,7 @@ func TestPublisherTriesAgain(t *testing.T) {
 	created := make(chan struct{}, 8)
 	p := NewPublisher(&failing{dir, 1}, resources(t)[:1], PublisherOptions{
 		Log: slog.New(slog.DiscardHandler),
-		Changed: func(_ context.Context, _ string, _ Change, err error) {
+		Changed: func(_ string, _ Change, err error) {
 			if err == nil {
 				created <- struct{}{}
 			}

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyward/manager/publish"
+	"keyward/manager/store"
 	"keyward/plugins/live"
 	"keyward/tools/wasmlink/link"
 )
@@ -94,11 +96,11 @@ func (c *PluginsConfig) load() (map[string]publish.Binary, error) {
 	return binaries, nil
 }
 
-// publisher returns what publishes binaries; nil: nothing does. key is the public
-// key by which gateways know the Manager.
-func (c *PublishConfig) publisher(binaries map[string]publish.Binary, key string, log *slog.Logger, r prometheus.Registerer) (*publish.Publisher, error) {
+// publisher returns what keeps binaries published until its context is done. key
+// is the public key by which gateways know the Manager; what they confirm is in s.
+func (c *PublishConfig) publisher(binaries map[string]publish.Binary, key string, s *store.Store, log *slog.Logger, r prometheus.Registerer) (func(context.Context), error) {
 	if c == nil {
-		return nil, nil
+		return func(context.Context) {}, nil
 	}
 	config, err := json.Marshal(map[string]any{"manager": map[string]any{
 		"cluster": c.Cluster, "authority": c.Authority, "key": key, "max_stale": int64(c.MaxStale / time.Second),
@@ -120,10 +122,20 @@ func (c *PublishConfig) publisher(binaries map[string]publish.Binary, key string
 	if err != nil {
 		return nil, err
 	}
-	m := newPublishMetrics(r)
-	p := publish.NewPublisher(place, resources, publish.PublisherOptions{Log: log, Changed: m.changed})
+	m, confirm := newPublishMetrics(r), newConfirmation(s, log, r)
+	p := publish.NewPublisher(place, resources, publish.PublisherOptions{Log: log, Changed: func(resource string, c publish.Change, err error) {
+		m.changed(resource, c, err)
+		if err == nil {
+			confirm.note()
+		}
+	}})
 	m.applied(r, p)
-	return p, nil
+	return func(ctx context.Context) {
+		var confirming sync.WaitGroup
+		defer confirming.Wait()
+		confirming.Go(func() { confirm.run(ctx) })
+		p.Run(ctx)
+	}, nil
 }
 
 func (c *PublishConfig) place(log *slog.Logger) (publish.Place, error) {
@@ -146,7 +158,7 @@ func newPublishMetrics(r prometheus.Registerer) publishMetrics {
 	return m
 }
 
-func (m publishMetrics) changed(_ context.Context, resource string, c publish.Change, err error) {
+func (m publishMetrics) changed(resource string, c publish.Change, err error) {
 	result := string(c.Kind)
 	if err != nil {
 		result = "failed"

@@ -79,7 +79,7 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if err != nil {
 		return fmt.Errorf("plugins: %w", err)
 	}
-	publisher, err := c.Plugins.Publish.publisher(binaries, public, log, registry)
+	publish, err := c.Plugins.Publish.publisher(binaries, public, s, log, registry)
 	if err != nil {
 		return fmt.Errorf("plugins: publish: %w", err)
 	}
@@ -100,17 +100,10 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	}
 	servers = append(servers, c.Plugins.servers(binaries, log)...)
 	return serve(ctx, servers, log, &stopping, func(ctx context.Context) {
-		if publisher != nil {
-			published := make(chan struct{})
-			defer func() { <-published }()
-			go func() {
-				defer close(published)
-				publisher.Run(ctx)
-			}()
-		}
 		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
 		var wg sync.WaitGroup
 		defer wg.Wait()
+		wg.Go(func() { publish(ctx) })
 		if rooms != nil {
 			wg.Go(func() { rooms.Run(ctx) })
 		}
