@@ -103,7 +103,9 @@ type importer struct {
 }
 
 func (im *importer) left(format string, args ...any) {
-	im.Left = append(im.Left, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(im.Left, text) {
+		im.Left = append(im.Left, text)
+	}
 }
 
 func (im *importer) consumers(k keyAuth) {

@@ -31,7 +31,7 @@ func newRoot() *cobra.Command {
 	}
 	root.AddCommand(
 		newAdminToken(), newConsumer(), newCredential(), newDemo(), newEnvoy(), newEvents(), newGateway(), newGrant(),
-		newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newStatus(), newTarget(), newToken(),
+		newImport(), newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newStatus(), newTarget(), newToken(),
 	)
 	return root
 }

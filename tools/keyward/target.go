@@ -40,7 +40,7 @@ func newTarget() *cobra.Command {
 			func(s *session, ctx context.Context, p manager.Page) (manager.List[manager.Target], error) {
 				return s.api.Targets(ctx, p)
 			}),
-		targets.end("delete", "Delete a target with the grants for it", (*client.Client).DeleteTarget),
+		targets.end("delete", "Delete a target with the grants for it", (*client.Client).DeleteTarget), newTargetPropose(),
 	)
 	return cmd
 }
