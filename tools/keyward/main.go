@@ -32,6 +32,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newAdminToken(), newConsumer(), newCredential(), newDemo(), newEnvoy(), newEvents(), newGateway(), newGrant(),
 		newImport(), newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newStatus(), newTarget(), newToken(),
+		newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newStatus(), newTarget(), newToken(), newWorker(),
 	)
 	return root
 }

@@ -33,6 +33,7 @@ type Config struct {
 	Agents     *ListenConfig    `yaml:"agents"`  // MCP server for agents that administer; nil: none
 	Tracing    *tracing.Config  `yaml:"tracing"` // nil: none
 	Plugins    PluginsConfig    `yaml:"plugins"`
+	Workers    *WorkersConfig   `yaml:"workers"` // nil: this Manager runs none
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -132,6 +133,9 @@ func (c *Config) complete(dir string) error {
 	}
 	if err := c.Matrix.complete(dir); err != nil {
 		return fmt.Errorf("matrix: %w", err)
+	}
+	if err := c.Workers.complete(dir); err != nil {
+		return err
 	}
 	if c.Store.DSNFile != "" {
 		b, err := readFile(c.Store.DSNFile)

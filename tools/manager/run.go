@@ -69,9 +69,16 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		return err
 	}
 	defer stopTracing(ctx, tracer, log)
-	a, err := api.New(s, api.Options{
-		Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public, Identifier: identifier,
-	})
+	workers, closeWorkers, err := c.Workers.service(s, log, registry)
+	if err != nil {
+		return err
+	}
+	defer closeWorkers() // connections to the engine, which end anyway
+	opt := api.Options{Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public, Identifier: identifier}
+	if workers != nil {
+		opt.Workers = workers
+	}
+	a, err := api.New(s, opt)
 	if err != nil {
 		return err
 	}
@@ -106,6 +113,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		wg.Go(func() { publish(ctx) })
 		if rooms != nil {
 			wg.Go(func() { rooms.Run(ctx) })
+		}
+		if workers != nil {
+			wg.Go(func() { workers.Run(ctx) })
 		}
 		sweep(ctx, s, log)
 	})
