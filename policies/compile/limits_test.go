@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"keyward/policies/engine"
 )
@@ -175,5 +176,79 @@ func evalAll(t *testing.T, p *engine.Program, input engine.Value) {
 		}
 		_ = v.String()
 		vm.AppendRules(nil)
+	}
+}
+
+// TestAnEvaluationIsCancelled cancels one that would take long, from outside.
+func TestAnEvaluationIsCancelled(t *testing.T) {
+	vm, allow, input := endless(t, engine.Limits{Instructions: 1 << 40})
+	vm.Begin(input, 0)
+	time.AfterFunc(10*time.Millisecond, vm.Cancel)
+	var e *engine.Error
+	if v, err := vm.Eval(allow); !errors.As(err, &e) || e.Code != engine.ErrCancelled {
+		t.Fatalf("got %v, %v", v, err)
+	}
+	if v, err := vm.Eval(allow); !errors.As(err, &e) || e.Code != engine.ErrCancelled {
+		t.Errorf("in the same decision: got %v, %v", v, err)
+	}
+	small, _ := engine.ParseJSON([]byte(`{"n":[]}`), engine.JSONLimits{})
+	vm.Begin(small, 0)
+	if v, err := vm.Eval(allow); err != nil || !v.IsUndefined() {
+		t.Errorf("the next decision: got %v, %v", v, err)
+	}
+}
+
+// endless is a policy that looks at a cube of its input, of a thousand numbers.
+func endless(t *testing.T, l engine.Limits) (*engine.VM, engine.Entrypoint, engine.Value) {
+	t.Helper()
+	r, err := Compile(Source{Modules: map[string]string{"p.rego": "package keyward\nallow if { some i, j, k; input.n[i]; input.n[j]; input.n[k]; i + j + k == -1 }"}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := engine.Load(r.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow, _ := p.Entrypoint("keyward/allow")
+	input, err := engine.ParseJSON([]byte(`{"n":[`+strings.Repeat("1,", 999)+`1]}`), engine.JSONLimits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.NewVM(l), allow, input
+}
+
+// TestResultsAreBounded asks for results that are long or just not.
+func TestResultsAreBounded(t *testing.T) {
+	r, err := Compile(Source{Modules: map[string]string{"p.rego": "package keyward\nallow := input"}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := engine.Load(r.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow, _ := p.Entrypoint("keyward/allow")
+	vm := p.NewVM(engine.Limits{Output: 1000})
+	for _, tt := range []struct {
+		input string
+		ok    bool
+	}{
+		{`true`, true},
+		{`"` + strings.Repeat("a", 900) + `"`, true},
+		{`"` + strings.Repeat("a", 1001) + `"`, false},
+		{`{"a":[{"` + strings.Repeat("a", 1001) + `":1}]}`, false},
+		{`[` + strings.Repeat("1,", 1000) + `1]`, false},
+		{`1` + strings.Repeat("0", 1001), false},
+	} {
+		in, err := engine.ParseJSON([]byte(tt.input), engine.JSONLimits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		vm.Begin(in, 0)
+		var e *engine.Error
+		_, err = vm.Eval(allow)
+		if ok := err == nil; ok != tt.ok || !ok && (!errors.As(err, &e) || e.Code != engine.ErrOutput) {
+			t.Errorf("%.20s: got %v", tt.input, err)
+		}
 	}
 }

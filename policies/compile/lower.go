@@ -110,8 +110,28 @@ func (l *lowerer) entrypoint(p *ir.Plan) error {
 	if ok {
 		e.Decide = l.decides[name]
 	}
+	if err := fl.finish(nil, 2); err != nil {
+		return err
+	}
+	if rule, ok := l.onlyCalls(e.Func); ok {
+		f := l.image.Funcs[e.Func]
+		l.image.Funcs, l.image.Code, l.image.Locs = l.image.Funcs[:e.Func], l.image.Code[:f.Start], l.image.Locs[:f.Start]
+		e.Func = rule
+	}
 	l.image.Entrypoints = append(l.image.Entrypoints, e)
-	return fl.finish(nil, 2)
+	return nil
+}
+
+// onlyCalls returns the rule whose value a function gives as its own.
+func (l *lowerer) onlyCalls(fn int32) (rule int32, ok bool) {
+	f := l.image.Funcs[fn]
+	code := l.image.Code[f.Start:f.End]
+	if len(code) != 3 || code[0].Op != engine.OpCall || code[1].Op != engine.OpReturn || code[2].Op != engine.OpReturn ||
+		code[0].T != f.Start+2 || code[1].A != code[0].A || code[2].A < 0 || code[2].A == code[0].A {
+		return 0, false
+	}
+	args := l.image.Operands[code[0].C:]
+	return code[0].B, l.image.Funcs[code[0].B].Params == 2 && args[0] == 0 && args[1] == 1
 }
 
 // directResult returns b with its result as the function's own, when b ends by

@@ -95,8 +95,12 @@ var errLimits = &Error{}
 func (vm *VM) builtin(regs []Value, in *Instr) (Value, error) {
 	b := &vm.prog.builtins[in.B]
 	args := vm.args[:0]
+	consts := vm.prog.image.Consts
 	for _, x := range vm.prog.image.Operands[in.C : in.C+int32(b.arity)] {
-		v := vm.val(regs, x)
+		v := operand(consts, regs, x)
+		if v.isCollector() {
+			v = vm.read(v)
+		}
 		if v.IsUndefined() {
 			return Value{}, nil
 		}

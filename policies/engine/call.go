@@ -1,7 +1,7 @@
 package engine
 
 // push makes a frame, whose registers start at base, and clears them.
-func (vm *VM) push(fn, base, loops, pc, world int32) int32 {
+func (vm *VM) push(fn, base, loops, world int32) int32 {
 	f := &vm.prog.image.Funcs[fn]
 	if need := int(base + f.Regs); need > len(vm.regs) {
 		grown := make([]Value, max(2*len(vm.regs), need, 64))

@@ -11,6 +11,8 @@ const (
 	ErrInstructions ErrorCode = "instruction_limit"
 	ErrMemory       ErrorCode = "memory_limit"
 	ErrDepth        ErrorCode = "depth_limit"
+	ErrOutput       ErrorCode = "output_limit"
+	ErrCancelled    ErrorCode = "eval_cancel_error"
 	ErrLean         ErrorCode = "lean_build"  // a number beyond int64 in a build without them
 	ErrUse          ErrorCode = "usage_error" // the entrypoint is not one of the program
 )

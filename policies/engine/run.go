@@ -5,17 +5,20 @@ import "unsafe"
 // run evaluates function fn as an entrypoint and returns its result.
 func (vm *VM) run(fn int32) (Value, *Error) {
 	m := &vm.prog.image
+	if kept := &vm.worlds[0].memo[fn]; kept.turn == vm.worlds[0].turn {
+		return kept.value, nil
+	}
 	vm.frames = vm.frames[:0]
-	vm.push(fn, 0, 0, 0, -1)
+	vm.push(fn, 0, 0, 0)
 	regs := vm.regs[:m.Funcs[fn].Regs]
 	regs[0], regs[1] = vm.input, m.Data
-	consts := m.Consts
+	code, consts, loops := m.Code, m.Consts, int32(0)
 	pc := m.Funcs[fn].Start
 	for {
 		if vm.budget--; vm.budget|vm.memory < 0 {
 			return Value{}, vm.overdrawn(pc)
 		}
-		in := &m.Code[pc]
+		in := &code[pc]
 		ok := true
 		switch in.Op {
 		case OpDot:
@@ -27,10 +30,16 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			}
 			ok = !regs[in.A].IsUndefined()
 		case OpEqual:
-			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
+			a, b := operand(consts, regs, in.A), operand(consts, regs, in.B)
+			if grows(a, b) {
+				a, b = vm.read(a), vm.read(b)
+			}
 			ok = !a.IsUndefined() && vm.equal(a, b)
 		case OpNotEqual:
-			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
+			a, b := operand(consts, regs, in.A), operand(consts, regs, in.B)
+			if grows(a, b) {
+				a, b = vm.read(a), vm.read(b)
+			}
 			ok = !a.IsUndefined() && !b.IsUndefined() && !vm.equal(a, b)
 		case OpPath, OpPathEqual:
 			v := operand(consts, regs, in.B)
@@ -47,31 +56,34 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			if in.Op == OpPath {
 				regs[in.A] = v
 				ok = !v.IsUndefined()
-			} else if want := vm.val(regs, in.A); want.Kind() == KindString {
+			} else if want := vm.read(operand(consts, regs, in.A)); want.Kind() == KindString {
 				ok = v.m == want.m && v.str() == want.str()
 			} else {
 				ok = !v.IsUndefined() && vm.equal(v, want)
 			}
 		case OpIn:
-			e, c := vm.val(regs, in.A), vm.val(regs, in.B)
+			e, c := operand(consts, regs, in.A), operand(consts, regs, in.B)
+			if grows(e, c) {
+				e, c = vm.read(e), vm.read(c)
+			}
 			ok = !e.IsUndefined() && vm.member(e, c)
 		case OpLess:
-			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
+			a, b := vm.read(operand(consts, regs, in.A)), vm.read(operand(consts, regs, in.B))
 			ok = !a.IsUndefined() && !b.IsUndefined() && vm.compare(a, b) < 0
 		case OpLessEqual:
-			a, b := vm.val(regs, in.A), vm.val(regs, in.B)
+			a, b := vm.read(operand(consts, regs, in.A)), vm.read(operand(consts, regs, in.B))
 			ok = !a.IsUndefined() && !b.IsUndefined() && vm.compare(a, b) <= 0
 		case OpSwitch:
 			pc = vm.next(in, vm.val(regs, in.A), pc)
 			continue
 		case OpIsCollection:
-			ok = vm.val(regs, in.A).Kind() >= KindArray
+			ok = operand(consts, regs, in.A).Kind() >= KindArray
 		case OpIsDefined:
-			ok = !vm.val(regs, in.A).IsUndefined()
+			ok = !operand(consts, regs, in.A).IsUndefined()
 		case OpIsUndefined:
-			ok = vm.val(regs, in.A).IsUndefined()
+			ok = operand(consts, regs, in.A).IsUndefined()
 		case OpMove:
-			regs[in.A] = vm.val(regs, in.B)
+			regs[in.A] = vm.read(operand(consts, regs, in.B))
 		case OpReset:
 			regs[in.A] = Value{}
 		case OpJump:
@@ -84,16 +96,32 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 				return Value{}, vm.stop(pc, ErrConflict, "complete rules must not produce multiple outputs")
 			}
 		case OpScan:
-			over := vm.val(regs, in.B)
+			over := operand(consts, regs, in.B)
+			if over.isCollector() {
+				over = vm.read(over)
+			}
 			ok = over.Kind() >= KindArray
-			l := vm.frames[len(vm.frames)-1].loops + in.A
-			vm.loops[l] = loop{over: over}
+			vm.loops[loops+in.A] = loop{over: over}
 		case OpNext:
-			l := &vm.loops[vm.frames[len(vm.frames)-1].loops+in.A]
-			if ok = l.next < l.over.Len(); ok {
-				regs[in.B], regs[in.C] = l.step()
-			} else {
+			if vm.cancelled() {
+				return Value{}, vm.overdrawn(pc)
+			}
+			l := &vm.loops[loops+in.A]
+			i := l.next
+			if ok = i < int(l.over.m&lenMask); !ok {
 				l.over = Value{}
+				break
+			}
+			l.next++
+			switch l.over.Kind() {
+			case KindObject:
+				m := &l.over.members()[i]
+				regs[in.B], regs[in.C] = m.Key, m.Value
+			case KindSet:
+				e := l.over.elems()[i]
+				regs[in.B], regs[in.C] = e, e
+			default:
+				regs[in.B], regs[in.C] = Value{m: uint64(KindNumber)<<kindShift | uint64(i)}, l.over.elems()[i]
 			}
 		case OpCall, OpCallTest, OpCallDynamic:
 			f, args := in.B, in.C
@@ -116,22 +144,31 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 					continue
 				}
 			}
+			if vm.cancelled() {
+				return Value{}, vm.overdrawn(pc)
+			}
 			if len(vm.frames) > vm.limits.Depth {
 				return Value{}, vm.stop(pc, ErrDepth, "")
 			}
 			top := &vm.frames[len(vm.frames)-1]
 			top.pc = pc
 			caller := regs
-			base := vm.push(f, top.base+m.Funcs[top.fn].Regs, top.loops+m.Funcs[top.fn].Slots, pc, w)
+			loops += m.Funcs[top.fn].Slots
+			base := vm.push(f, top.base+m.Funcs[top.fn].Regs, loops, w)
 			regs = vm.regs[base : base+callee.Regs]
 			regs[0], regs[1] = a0, a1
 			for i := int32(2); i < callee.Params; i++ {
-				regs[i] = vm.val(caller, m.Operands[args+i])
+				if regs[i] = operand(consts, caller, m.Operands[args+i]); regs[i].isCollector() {
+					regs[i] = vm.read(regs[i])
+				}
 			}
 			pc = callee.Start
 			continue
 		case OpReturn:
-			v := vm.val(regs, in.A)
+			v := operand(consts, regs, in.A)
+			if v.isCollector() {
+				v = vm.read(v)
+			}
 			done := vm.frames[len(vm.frames)-1]
 			vm.frames = vm.frames[:len(vm.frames)-1]
 			if done.world >= 0 {
@@ -144,8 +181,8 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			}
 			top := vm.frames[len(vm.frames)-1]
 			regs = vm.regs[top.base : top.base+m.Funcs[top.fn].Regs]
-			pc = top.pc
-			pc = returned(regs, &m.Code[pc], pc, v)
+			pc, loops = top.pc, top.loops
+			pc = returned(regs, &code[pc], pc, v)
 			continue
 		case OpBuiltin, OpTest:
 			v, err := vm.builtin(regs, in)
@@ -190,6 +227,9 @@ func (vm *VM) val(regs []Value, x int32) Value {
 	}
 	return regs[x]
 }
+
+// grows reports whether one of two values is a collector.
+func grows(a, b Value) bool { return (a.m|b.m)>>kindShift >= uint64(kindBuilder) }
 
 // returned takes the result of the call at pc, and returns where to go on.
 func returned(regs []Value, in *Instr, pc int32, v Value) int32 {
@@ -262,22 +302,6 @@ func (vm *VM) next(in *Instr, v Value, pc int32) int32 {
 	return in.T
 }
 
-// step returns the next key and value of a loop that has one.
-func (l *loop) step() (key, v Value) {
-	i := l.next
-	l.next++
-	switch l.over.Kind() {
-	case KindObject:
-		m := &l.over.members()[i]
-		return m.Key, m.Value
-	case KindSet:
-		e := l.over.elems()[i]
-		return e, e
-	default:
-		return Int(int64(i)), l.over.elems()[i]
-	}
-}
-
 func (vm *VM) dotCollector(c *collector, key Value) Value {
 	if c.kind == KindObject {
 		if i, ok := c.find(key); ok {
@@ -296,6 +320,8 @@ func (vm *VM) stop(pc int32, code ErrorCode, message string) *Error {
 // overdrawn returns the error of an evaluation whose last step was one too many.
 func (vm *VM) overdrawn(pc int32) *Error {
 	switch {
+	case vm.cancelled():
+		return vm.stop(pc, ErrCancelled, "")
 	case vm.budget < 0:
 		return vm.stop(pc, ErrInstructions, "")
 	case vm.memory < 0:

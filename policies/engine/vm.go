@@ -1,12 +1,17 @@
 package engine
 
-import "unsafe"
+import (
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+)
 
 // Limits bounds one decision. Zero means the default.
 type Limits struct {
 	Instructions int // default 200,000; work that grows with its operands counts as more than one
 	Memory       int // bytes of values made; default 8 MiB
 	Depth        int // nested calls; default 128, at most 10,000
+	Output       int // bytes of a result, about those of its JSON; default 1 MiB
 }
 
 // Defaults and ceiling of [Limits].
@@ -14,6 +19,7 @@ const (
 	defaultInstructions = 200_000
 	defaultMemory       = 8 << 20
 	defaultCalls        = 128
+	defaultOutput       = 1 << 20
 	maxCalls            = 10_000
 )
 
@@ -23,6 +29,7 @@ type VM struct {
 	prog   *Program
 	limits Limits
 	strict bool
+	cancel atomic.Bool
 
 	input Value
 	now   int64
@@ -89,6 +96,9 @@ func (p *Program) NewVM(l Limits) *VM {
 	if l.Depth <= 0 {
 		l.Depth = defaultCalls
 	}
+	if l.Output <= 0 {
+		l.Output = defaultOutput
+	}
 	l.Depth = min(l.Depth, maxCalls)
 	vm := &VM{prog: p, limits: l, decided: make([][]int32, p.decides+1), worlds: make([]world, 0, maxWorlds)}
 	vm.Begin(Value{}, 0)
@@ -99,10 +109,19 @@ func (p *Program) NewVM(l Limits) *VM {
 // only makes the expression undefined unless strict.
 func (vm *VM) Strict(on bool) { vm.strict = on }
 
+// Cancel ends the evaluation in progress, and all until the next Begin, with the
+// error code [ErrCancelled]. Unlike everything else it may be called by any
+// goroutine, at any time.
+func (vm *VM) Cancel() { vm.cancel.Store(true) }
+
+// cancelled costs nothing in WebAssembly, where nobody else runs meanwhile.
+func (vm *VM) cancelled() bool { return runtime.GOARCH != "wasm" && vm.cancel.Load() }
+
 // Begin starts one decision about input, which may be undefined, at the time
 // now in nanoseconds since 1970. Limits count anew, and results of rules are
 // shared by all that is asked until the next Begin.
 func (vm *VM) Begin(input Value, now int64) {
+	vm.cancel.Store(false)
 	vm.input, vm.now = input, now
 	vm.budget, vm.memory, vm.err = vm.limits.Instructions, vm.limits.Memory, nil
 	for i := range vm.worlds {
@@ -132,11 +151,38 @@ func (vm *VM) Eval(e Entrypoint) (Value, error) {
 	}
 	vm.results, vm.collecting = vm.results[:0], 0
 	v, err := vm.run(e.fn - 1)
+	if err == nil && v.Kind() >= KindNumber && v.outputBytes(vm.limits.Output) > vm.limits.Output {
+		err = &Error{Code: ErrOutput}
+	}
 	if err != nil {
 		vm.err = err
 		return Value{}, err
 	}
 	return v, nil
+}
+
+// outputBytes is about how long v is as JSON; it stops somewhere beyond limit.
+func (v Value) outputBytes(limit int) int {
+	n := 8
+	switch v.Kind() {
+	case KindNumber:
+		if v.p != nil {
+			n += len((*number)(v.p).text)
+		}
+	case KindString:
+		n += len(v.str())
+	case KindArray, KindSet:
+		for i := 0; i < v.Len() && n <= limit; i++ {
+			n += v.elems()[i].outputBytes(limit - n)
+		}
+	case KindObject:
+		for i := 0; i < v.Len() && n <= limit; i++ {
+			m := &v.members()[i]
+			n += m.Key.outputBytes(limit - n)
+			n += m.Value.outputBytes(limit - n)
+		}
+	}
+	return n
 }
 
 // AppendRules appends the rules to dst that gave the value Eval returned last, in
@@ -182,7 +228,7 @@ func same(a, b Value) bool { return a.p == b.p && a.m == b.m }
 // step. It reports whether there were that many.
 func (vm *VM) charge(n int) bool {
 	vm.budget -= n
-	return vm.budget >= 0
+	return vm.budget >= 0 && !vm.cancelled()
 }
 
 // alloc takes n bytes off the memory. It reports whether there were that many.
