@@ -39,6 +39,7 @@ type Source struct {
 type Options struct {
 	Entrypoints []string // rules by path, such as "keyward/allow"; one that is not there is left out
 	Wide        bool     // for engines with every builtin; without it only those that lean builds have
+	Strict      bool     // refuse what `opa check --strict` does
 	Schema      []byte   // JSON schema of the input, which the types of the policy must fit; nil checks nothing
 }
 
@@ -150,6 +151,7 @@ func check(modules map[string]*ast.Module, data map[string]any, opt Options) (*a
 	c := ast.NewCompiler().
 		WithCapabilities(Capabilities(opt.Wide)).
 		WithDefaultRegoVersion(ast.RegoV1).
+		WithStrict(opt.Strict).
 		WithPathConflictsCheck(func(path []string) (bool, error) { return hasPath(data, path), nil })
 	if opt.Schema != nil {
 		var s any

@@ -37,39 +37,6 @@ func (o outcome) String() string {
 	return "undefined"
 }
 
-// regoOf returns v as OPA writes it.
-func regoOf(v engine.Value) ast.Value {
-	switch v.Kind() {
-	case engine.KindBool:
-		b, _ := v.Bool()
-		return ast.Boolean(b)
-	case engine.KindNumber:
-		return ast.Number(json.Number(v.Text()))
-	case engine.KindString:
-		s, _ := v.Str()
-		return ast.String(s)
-	case engine.KindArray:
-		a := ast.NewArray()
-		for e := range v.Elems() {
-			a = a.Append(ast.NewTerm(regoOf(e)))
-		}
-		return a
-	case engine.KindSet:
-		s := ast.NewSet()
-		for e := range v.Elems() {
-			s.Add(ast.NewTerm(regoOf(e)))
-		}
-		return s
-	case engine.KindObject:
-		o := ast.NewObject()
-		for k, e := range v.All() {
-			o.Insert(ast.NewTerm(regoOf(k)), ast.NewTerm(regoOf(e)))
-		}
-		return o
-	}
-	return ast.NullValue
-}
-
 // outcomeOf returns what the engine ended with; bounded says that a limit did.
 func outcomeOf(v engine.Value, err error) (out outcome, bounded bool) {
 	var e *engine.Error
@@ -81,7 +48,7 @@ func outcomeOf(v engine.Value, err error) (out outcome, bounded bool) {
 	case v.IsUndefined():
 		return out, false
 	}
-	return outcome{value: regoOf(v).String()}, false
+	return outcome{value: regoValue(v).String()}, false
 }
 
 // A campaign compares the engine with OPA on what a generator makes.
@@ -110,11 +77,18 @@ func TestDifferential(t *testing.T) {
 	pairs, _ := strconv.Atoi(cmp.Or(os.Getenv("PAIRS"), "4000"))
 	seed, _ := strconv.ParseUint(cmp.Or(os.Getenv("SEED"), "1"), 10, 64)
 	c := &campaign{t: t, statements: map[string]int{}, called: map[string]int{}, defined: map[string]int{}, seen: map[string]int{}}
-	for ; c.Pairs < pairs; seed++ {
+	for shown := 0; c.Pairs < pairs; seed++ {
 		c.play(seed)
+		if c.Pairs-shown >= progressPairs {
+			shown = c.Pairs
+			t.Logf("%d pairs, %d differences so far", c.Pairs, c.Differences)
+		}
 	}
 	c.report(pairs)
 }
+
+// progressPairs is after how many evaluations a long comparison says so.
+const progressPairs = 50_000
 
 // next returns the builtins whose turn it is.
 func (c *campaign) next(n int) []*ast.Builtin {

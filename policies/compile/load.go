@@ -57,6 +57,67 @@ func Load(paths []string, withTests bool) (Source, error) {
 	return src, nil
 }
 
+// LoadBundles reads bundles as `opa -b` does: archives, or folders of which only
+// policies and files called data.json or data.yaml count. No two may have
+// the same document.
+func LoadBundles(paths []string, withTests bool) (Source, error) {
+	src := Source{Modules: map[string]string{}, Data: map[string]any{}}
+	for _, p := range paths {
+		b, err := loader.NewFileLoader().WithRegoVersion(ast.RegoV1).WithSkipBundleVerification(true).AsBundle(p)
+		if err != nil {
+			return Source{}, err
+		}
+		for _, m := range b.Modules {
+			if withTests || !isTest(m.Path) {
+				src.Modules[m.Path] = string(m.Raw)
+			}
+		}
+		if err := src.mergeData(b.Data); err != nil {
+			return Source{}, fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return src, nil
+}
+
+// Add puts what other has to what s has already.
+func (s *Source) Add(other Source) error {
+	for name, text := range other.Modules {
+		if _, double := s.Modules[name]; double {
+			return fmt.Errorf("%s is given twice", name)
+		}
+		s.Modules[name] = text
+	}
+	return s.mergeData(other.Data)
+}
+
+func (s *Source) mergeData(data map[string]any) error {
+	if s.Data == nil {
+		s.Data = map[string]any{}
+	}
+	return mergeInto(s.Data, data)
+}
+
+// mergeInto adds what from has; both may have objects at one place, and nothing
+// else.
+func mergeInto(to, from map[string]any) error {
+	for name, v := range from {
+		old, ok := to[name]
+		if !ok {
+			to[name] = v
+			continue
+		}
+		a, ok1 := old.(map[string]any)
+		b, ok2 := v.(map[string]any)
+		if !ok1 || !ok2 {
+			return fmt.Errorf("data: %q is given twice", name)
+		}
+		if err := mergeInto(a, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // regoFiles returns the Rego files that paths are or contain.
 func regoFiles(paths []string, withTests bool) ([]string, error) {
 	var files []string

@@ -1,11 +1,13 @@
 package compile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
@@ -16,11 +18,12 @@ import (
 
 // TestOptions of [Test].
 type TestOptions struct {
-	Run       string  // regular expression that the names of tests must match; "" is all
-	Verbose   bool    // report passed tests too, with the trace of failed ones
-	Format    string  // "pretty", which "" is, or "json"
-	Coverage  bool    // report coverage as JSON instead
-	Threshold float64 // coverage in percent that is not to be missed; only with Coverage
+	Run       string        // regular expression that the names of tests must match; "" is all
+	Verbose   bool          // report passed tests too, with the trace of failed ones
+	Format    string        // "pretty", which "" is, "json" or "junit"
+	Timeout   time.Duration // of one test; 0 is OPA's 5 s
+	Coverage  bool          // report coverage as JSON instead
+	Threshold float64       // coverage in percent that is not to be missed; only with Coverage
 }
 
 // ErrTestsFailed reports that a test of the policy failed, or that coverage was
@@ -55,11 +58,12 @@ func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
 		SetStore(store).
 		SetModules(modules).
 		CapturePrintOutput(true).
+		SetTimeout(cmp.Or(opt.Timeout, 5*time.Second)).
 		Filter(opt.Run)
 	switch {
 	case opt.Coverage:
 		runner = runner.SetCoverageQueryTracer(coverage)
-	case opt.Verbose:
+	case opt.Verbose || opt.Format == "junit":
 		runner = runner.EnableTracing(true)
 	}
 	results, err := runner.RunTests(ctx, txn)
@@ -102,6 +106,8 @@ func testReporter(opt TestOptions, w io.Writer, coverage *cover.Cover, modules m
 		return tester.PrettyReporter{Output: w, Verbose: opt.Verbose}, nil
 	case opt.Format == "json":
 		return tester.JSONReporter{Output: w}, nil
+	case opt.Format == "junit":
+		return junitReporter{w}, nil
 	}
-	return nil, fmt.Errorf("format %q is not pretty or json", opt.Format)
+	return nil, fmt.Errorf("format %q is not pretty, json or junit", opt.Format)
 }

@@ -37,6 +37,7 @@ type VM struct {
 	budget int // instructions left
 	memory int // bytes left
 	err    *Error
+	fault  *Error // what a strict evaluation will end with
 
 	regs    []Value
 	frames  []frame
@@ -105,8 +106,10 @@ func (p *Program) NewVM(l Limits) *VM {
 	return vm
 }
 
-// Strict sets whether an error in a builtin ends the evaluation. As in OPA, it
-// only makes the expression undefined unless strict.
+// Strict sets whether an error in a builtin is one of the evaluation. As in OPA,
+// it makes the expression undefined; only a strict evaluation, which goes on all
+// the same, has the first such error in the end instead of a result, and instead of
+// a conflict: which of them comes first depends on the order of rules.
 func (vm *VM) Strict(on bool) { vm.strict = on }
 
 // Cancel ends the evaluation in progress, and all until the next Begin, with the
@@ -124,6 +127,7 @@ func (vm *VM) Begin(input Value, now int64) {
 	vm.cancel.Store(false)
 	vm.input, vm.now = input, now
 	vm.budget, vm.memory, vm.err = vm.limits.Instructions, vm.limits.Memory, nil
+	vm.fault = nil
 	for i := range vm.worlds {
 		vm.worlds[i].input, vm.worlds[i].data = Value{}, Value{}
 	}
@@ -151,6 +155,9 @@ func (vm *VM) Eval(e Entrypoint) (Value, error) {
 	}
 	vm.results, vm.collecting = vm.results[:0], 0
 	v, err := vm.run(e.fn - 1)
+	if vm.fault != nil && (err == nil || err.Code == ErrConflict) {
+		err = vm.fault
+	}
 	if err == nil && v.Kind() >= KindNumber && v.outputBytes(vm.limits.Output) > vm.limits.Output {
 		err = &Error{Code: ErrOutput}
 	}
