@@ -46,6 +46,12 @@ func TestPolicyCommands(t *testing.T) {
 	dir := policyFiles(t, map[string]string{"broken.txt": ""})
 	bad := policyFiles(t, map[string]string{"policy.rego": "package keyward\nallow if http.send({}).x\ndeny contains 1 if y"})
 	failing := policyFiles(t, map[string]string{"policy_test.rego": "package keyward\ntest_it if false"})
+	bundle := policyFiles(t, map[string]string{"data.json": `{"trusted":"a"}`, ".manifest": `{"roots":["keyward","trusted","keyward_test"]}`})
+	untidy := policyFiles(t, map[string]string{"policy.rego": "package keyward\nallow   if   true\n"})
+	conflict := policyFiles(t, map[string]string{"policy.rego": "package keyward\nallow := input.consumer\nallow := 1\n"})
+	ask := func(dir string, more ...string) []string {
+		return append([]string{"eval", "-d", filepath.Join(dir, "policy.rego"), "-d", filepath.Join(dir, "data.json"), "-i", filepath.Join(dir, "input.json"), "data.keyward.allow"}, more...)
+	}
 	tests := []struct {
 		name    string
 		args    []string
@@ -67,6 +73,22 @@ func TestPolicyCommands(t *testing.T) {
 		{name: "input that names a member twice", args: []string{"eval", "-I", "-d", dir, "data.keyward.allow"}, stdin: `{"a":1,"a":2}`, wantErr: "duplicate name"},
 		{name: "a program is written", args: []string{"compile", "-o", filepath.Join(dir, "out.kwrp"), dir}, want: "keyward/allow keyward/deny"},
 		{name: "nothing to read", args: []string{"compile"}, wantErr: "no policy"},
+		{name: "the rules that decide are named", args: ask(dir, "-f", "raw", "--rules"), want: "# " + filepath.Join(dir, "policy.rego") + ":5\ntrue\n"},
+		{name: "how is told", args: ask(dir, "-f", "pretty", "--explain", "full"), want: "Enter data.keyward.allow"},
+		{name: "how is told as JSON", args: ask(dir, "--explain", "fails"), want: `"explanation": [`},
+		{name: "how an error came about", args: ask(conflict, "--explain", "full"), want: "Enter data.keyward.allow", wantErr: "eval_conflict_error"},
+		{name: "an unknown explanation", args: ask(dir, "--explain", "some"), wantErr: "some"},
+		{name: "a defined rule fails when told so", args: ask(dir, "--fail-defined"), wantErr: "is defined"},
+		{name: "nothing is printed", args: ask(dir, "-f", "discard")},
+		{name: "a bundle is read", args: []string{"eval", "-f", "values", "-b", bundle, "-i", filepath.Join(dir, "input.json"), "data.keyward.allow"}, want: "true"},
+		{name: "tests for a CI system", args: []string{"test", "-f", "junit", dir}, want: `<testsuite name="data.keyward_test" tests="2" failures="0"`},
+		{name: "a failed test for a CI system", args: []string{"test", "-f", "junit", failing}, want: `<failure message=`, wantErr: "tests failed"},
+		{name: "what is unused is refused when strict", args: []string{"check", "-S", "-f", "json", policyFiles(t, map[string]string{"policy.rego": "package keyward\nallow if { x := 1; true }"})}, want: `"code": "rego_compile_error"`, wantErr: "unused"},
+		{name: "what is not formatted is named", args: []string{"fmt", "-l", "--fail", untidy}, want: filepath.Join(untidy, "policy.rego"), wantErr: "not formatted"},
+		{name: "standard input is formatted", args: []string{"fmt"}, stdin: "package  a\nx  := 1", want: "package a\n\nx := 1\n"},
+		{name: "files are formatted", args: []string{"fmt", "-w", untidy}},
+		{name: "and then are", args: []string{"fmt", "-l", "--fail", untidy}},
+		{name: "a rule is measured", args: []string{"bench", "--count", "1", "-d", filepath.Join(dir, "policy.rego"), "-d", filepath.Join(dir, "data.json"), "-i", filepath.Join(dir, "input.json"), "keyward/allow"}, want: "times as fast"},
 		{name: "an unknown format", args: []string{"eval", "-f", "xml", "-d", dir, "data.keyward.allow"}, wantErr: "xml"},
 	}
 	for _, tt := range tests {
