@@ -35,12 +35,30 @@ Ask the LLM:
   curl -s $KEYWARD_GATEWAY%[7]s/chat/completions -H "Authorization: Bearer $KEYWARD_TOKEN" \
     -H 'Content-Type: application/json' -d '{"model":"%[8]s","messages":[{"role":"user","content":"hello"}]}'
 
+Now be the administrator. The Manager is at %[11]s:
+
+  export KEYWARD_MANAGER=%[11]s KEYWARD_ADMIN_TOKEN_FILE=%[10]s/admin.token
+  bin/keyward grant who-can
+  bin/keyward gateway list
+
+Suspend the Worker, and try one of its calls again; then let it go on:
+
+  bin/keyward consumer suspend %[12]s --wait
+  bin/keyward consumer resume %[12]s --wait
+
+Edit the policy; what doesn't compile or fails a test is not published:
+
+  bin/keyward policy edit --wait
+
+The API itself: its description is at %[11]s/docs
+
+  curl -s %[11]s/v1/status -H "Authorization: Bearer $(cat $KEYWARD_ADMIN_TOKEN_FILE)"
+
 Look at the gateway: curl -s %[9]s/metrics
-Its configuration and snapshot are in %[10]s; edit snapshot.json and it is in force.
-Stop with Ctrl-C.
+All files are in %[10]s, until this stops: Ctrl-C.
 `
 
 // PrintCurls tells how to try a stage by hand.
 func PrintCurls(w io.Writer, s *Stage) {
-	fmt.Fprintf(w, curls, s.Gateway, s.secrets.worker, mcpPath, upstream.ToolRead, upstream.ToolDelete, repository, llmPath, upstream.Model, s.Admin, s.Dir)
+	fmt.Fprintf(w, curls, s.Gateway, s.secrets.worker, mcpPath, upstream.ToolRead, upstream.ToolDelete, repository, llmPath, upstream.Model, s.Metrics, s.Dir, s.Manager, consumerID)
 }

@@ -18,11 +18,11 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Play the whole story on this machine, or stay up to be tried by hand",
 		Long: `Start an MCP server and an LLM provider that accept their real key only, put
-the gateway with both plugins in front of them, and be a Worker that holds one
-consumer token. Each line says what happens; the command fails when a step does
-not hold.
+the gateway with both plugins in front of them, and the Manager beside it. Then be
+the administrator, and a Worker that holds one consumer token. Each line says what
+happens; the command fails when a step does not hold.
 
-With --stay nothing is played: the stage stays up, with commands to try.`,
+With --stay only the beginning is played: the stage stays up, with commands to try.`,
 		Example: `  make plugins && keyward demo
   keyward demo --stay --address 127.0.0.1:8080`,
 		Args: cobra.NoArgs,
@@ -37,8 +37,10 @@ With --stay nothing is played: the stage stays up, with commands to try.`,
 				return err
 			}
 			if stay {
-				demo.PrintCurls(out, stage)
-				err = stage.Wait()
+				if err = demo.Prepare(cmd.Context(), stage, out); err == nil {
+					demo.PrintCurls(out, stage)
+					err = stage.Wait()
+				}
 			} else {
 				err = demo.Tell(cmd.Context(), stage, out)
 			}
@@ -53,6 +55,7 @@ With --stay nothing is played: the stage stays up, with commands to try.`,
 	}
 	cmd.Flags().StringVar(&opt.Plugins, "plugins", "dist", "folder with gate.wasm and key-swap.wasm")
 	cmd.Flags().StringVar(&opt.Address, "address", "127.0.0.1:0", "address of the gateway; port 0 is any free one")
+	cmd.Flags().StringVar(&opt.Manager, "manager", "127.0.0.1:0", "address of the Manager's API; port 0 is any free one")
 	cmd.Flags().BoolVar(&stay, "stay", false, "stay up until interrupted")
 	return cmd
 }

@@ -34,6 +34,10 @@ type Config struct {
 	Tracing    *tracing.Config  `yaml:"tracing"` // nil: none
 	Plugins    PluginsConfig    `yaml:"plugins"`
 	Workers    *WorkersConfig   `yaml:"workers"` // nil: this Manager runs none
+
+	// Started is told where each listener is, by its name (api, gateways,
+	// operations ...), once all of them take connections. nil: nobody asks.
+	Started func(addresses map[string]string) `yaml:"-"`
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.

@@ -106,7 +106,7 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		servers = append(servers, &server{name: "agents", listen: l.Listen, cert: l.Cert, key: l.Key, Server: newHTTP(tracer.Handler("manager.agents", agent.New(a, log)), log)})
 	}
 	servers = append(servers, c.Plugins.servers(binaries, log)...)
-	return serve(ctx, servers, log, &stopping, func(ctx context.Context) {
+	return serve(ctx, servers, c.Started, log, &stopping, func(ctx context.Context) {
 		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
 		var wg sync.WaitGroup
 		defer wg.Wait()
@@ -186,8 +186,9 @@ type server struct {
 
 // serve runs servers, and background until they stop: when ctx is done or one of
 // them fails.
-func serve(ctx context.Context, servers []*server, log *slog.Logger, stopping *atomic.Bool, background func(context.Context)) error {
+func serve(ctx context.Context, servers []*server, started func(map[string]string), log *slog.Logger, stopping *atomic.Bool, background func(context.Context)) error {
 	failed := make(chan error, len(servers))
+	addresses := map[string]string{}
 	for i, srv := range servers {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", srv.listen)
 		if err != nil {
@@ -196,6 +197,7 @@ func serve(ctx context.Context, servers []*server, log *slog.Logger, stopping *a
 			}
 			return err
 		}
+		addresses[srv.name] = l.Addr().String()
 		log.Info("listening", slog.String("for", srv.name), slog.String("address", l.Addr().String()), slog.Bool("tls", srv.cert != ""))
 		go func() {
 			if srv.cert != "" {
@@ -204,6 +206,9 @@ func serve(ctx context.Context, servers []*server, log *slog.Logger, stopping *a
 				failed <- srv.Serve(l)
 			}
 		}()
+	}
+	if started != nil {
+		started(addresses)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
