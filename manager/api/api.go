@@ -43,6 +43,8 @@ type Options struct {
 	// GatewayKey is the public key that gateways need, as the status shows it; empty:
 	// there is no channel for gateways.
 	GatewayKey string
+	// Stop ends answers that are held back, when it is closed; nil: never.
+	Stop <-chan struct{}
 }
 
 // An API is the Manager's API on a store.
@@ -57,6 +59,7 @@ type API struct {
 	identifier    Identifier
 	workerBackend WorkerBackend
 	gatewayKey    string
+	stop          <-chan struct{}
 	mux           *http.ServeMux
 	huma          huma.API
 	spec          []byte
@@ -80,6 +83,7 @@ func New(s *store.Store, opt Options) (*API, error) {
 		identifier:    opt.Identifier,
 		workerBackend: opt.Workers,
 		gatewayKey:    opt.GatewayKey,
+		stop:          opt.Stop,
 		mux:           http.NewServeMux(),
 	}
 	var err error
@@ -109,6 +113,7 @@ func (a *API) register() {
 	a.registerCredentials()
 	a.registerGrants()
 	a.registerPolicies()
+	a.registerBundle()
 	a.registerGateways()
 	a.registerRooms()
 	a.registerSealingKeys()

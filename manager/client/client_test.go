@@ -283,7 +283,8 @@ func compare(t *testing.T, a *api.API, log *seen) {
 	for path, methods := range spec.Paths {
 		for method := range methods {
 			n++
-			if op := strings.ToUpper(method) + " " + path; !log.ops[op] {
+			// A bundle is for OPA, which calls it itself.
+			if op := strings.ToUpper(method) + " " + path; !log.ops[op] && path != "/bundles/keyward.tar.gz" {
 				t.Errorf("the client never called %s", op)
 			}
 		}
