@@ -2,6 +2,8 @@ package manager
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -89,6 +91,13 @@ func (s PolicySource) Names() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Sum is the SHA-256 over s in its JSON form, in hex.
+func (s PolicySource) Sum() (string, error) {
+	b, err := json.Marshal(s)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), err
 }
 
 // A Compiler turns a policy into what a gateway runs. Its errors that tell of a

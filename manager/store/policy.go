@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -87,9 +85,11 @@ func (t *Tx) CreatePolicy(ctx context.Context, spec manager.PolicySpec) (manager
 	if err != nil {
 		return p, err
 	}
-	sum := sha256.Sum256(source)
 	row := policyRow{number: t.gen}
-	row.Note, row.Digest = spec.Note, hex.EncodeToString(sum[:])
+	row.Note = spec.Note
+	if row.Digest, err = spec.PolicySource.Sum(); err != nil {
+		return p, err
+	}
 	// Generation and content: it sorts by age, and after a restore, when generations
 	// come again, it still means one text.
 	row.ID = fmt.Sprintf("v%08d-%s", t.gen, row.Digest[:8])

@@ -14,7 +14,7 @@ import (
 
 // newManager is the command that runs the Manager, and looks after its store.
 func newManager() *cobra.Command {
-	var file string
+	var file, policyDir string
 	cmd := &cobra.Command{
 		Use:   "manager",
 		Short: "Run the Manager: consumers, tokens, credentials, grants and policies",
@@ -40,6 +40,10 @@ func newManager() *cobra.Command {
 
 The first start prints an admin token that ends after a day.`,
 		Example: `  keyward manager --config manager.yaml
+
+  # publish what is saved in a folder or git work tree, once it compiles and its tests pass
+  keyward manager --config manager.yaml --policy-dir policy/
+
   keyward manager backup --config manager.yaml --out keyward-backup.db`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,9 +51,13 @@ The first start prints an admin token that ends after a day.`,
 			if err != nil {
 				return err
 			}
+			if policyDir != "" {
+				c.PolicyDir = policyDir
+			}
 			return service.Run(cmd.Context(), c, cmd.OutOrStdout(), slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil)))
 		},
 	}
+	cmd.Flags().StringVar(&policyDir, "policy-dir", "", "publish the policy in this `folder` as it is saved")
 	cmd.PersistentFlags().StringVar(&file, "config", "", "YAML `file` with the Manager's configuration")
 	if err := cmd.MarkPersistentFlagRequired("config"); err != nil {
 		panic(err) // the flag was defined above

@@ -34,6 +34,8 @@ type Config struct {
 	Tracing    *tracing.Config  `yaml:"tracing"` // nil: none
 	Plugins    PluginsConfig    `yaml:"plugins"`
 	Workers    *WorkersConfig   `yaml:"workers"` // nil: this Manager runs none
+	// PolicyDir is a folder whose policy is published as it is saved; empty: none.
+	PolicyDir string `yaml:"policyDir"`
 
 	// Started is told where each listener is, by its name (api, gateways,
 	// operations ...), once all of them take connections. nil: nobody asks.
@@ -104,7 +106,7 @@ func (c *Config) complete(dir string) error {
 	c.Operations.Listen = cmp.Or(c.Operations.Listen, "127.0.0.1:8701")
 	c.Gateways.Listen = cmp.Or(c.Gateways.Listen, "127.0.0.1:8702")
 	c.Gateways.SigningKey = cmp.Or(c.Gateways.SigningKey, "gateways.pem")
-	paths := []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key, &c.Gateways.Cert, &c.Gateways.Key, &c.Gateways.SigningKey}
+	paths := []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key, &c.Gateways.Cert, &c.Gateways.Key, &c.Gateways.SigningKey, &c.PolicyDir}
 	if c.Agents != nil {
 		c.Agents.Listen = cmp.Or(c.Agents.Listen, "127.0.0.1:8703")
 		paths = append(paths, &c.Agents.Cert, &c.Agents.Key)

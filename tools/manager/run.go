@@ -20,6 +20,7 @@ import (
 	"keyward/manager/agent"
 	"keyward/manager/api"
 	"keyward/manager/channel"
+	"keyward/manager/folder"
 	"keyward/manager/matrix"
 	"keyward/manager/oidc"
 	"keyward/manager/rego"
@@ -74,7 +75,7 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		return err
 	}
 	defer closeWorkers() // connections to the engine, which end anyway
-	opt := api.Options{Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public, Identifier: identifier}
+	opt := api.Options{Compiler: rego.Compiler{}, Log: log, Metrics: registry, GatewayKey: public, Identifier: identifier, Stop: ctx.Done()}
 	if workers != nil {
 		opt.Workers = workers
 	}
@@ -94,6 +95,12 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	rooms, err := c.Matrix.service(s, log, registry)
 	if err != nil {
 		return err
+	}
+	var policies *folder.Watcher
+	if c.PolicyDir != "" {
+		if policies, err = folder.New(c.PolicyDir, s, rego.Compiler{}, log); err != nil {
+			return err
+		}
 	}
 	var stopping atomic.Bool
 	ops := operations(s, rooms, registry, &stopping)
@@ -117,8 +124,17 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		if workers != nil {
 			wg.Go(func() { workers.Run(ctx) })
 		}
+		if policies != nil {
+			wg.Go(func() { watch(ctx, policies, log) })
+		}
 		sweep(ctx, s, log)
 	})
+}
+
+func watch(ctx context.Context, policies *folder.Watcher, log *slog.Logger) {
+	if err := policies.Run(ctx); err != nil {
+		log.Error("the policy folder is not watched any more", slog.Any("error", err))
+	}
 }
 
 // stopTracing sends the last spans.
