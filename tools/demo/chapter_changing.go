@@ -97,6 +97,7 @@ func (t *teller) rotate(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("the LLM answered %d %q: %w", status, said, err)
 		}
 	}
+	_ = t.s.Close() // it may have ended with the old token
 	if t.s, err = t.w.connect(ctx); err != nil {
 		return "", err
 	}

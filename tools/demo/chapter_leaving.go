@@ -31,10 +31,10 @@ func (t *teller) revoke(ctx context.Context) (string, error) {
 func (t *teller) cutOff(ctx context.Context) (string, error) {
 	status, said, err := t.w.chat(ctx, "am I still here?")
 	t.heard.WriteString(said)
-	if err == nil && (status != 401 || !strings.Contains(said, "consumer_revoked")) {
+	if err == nil && (status != 401 || !strings.Contains(said, "token_revoked")) {
 		err = fmt.Errorf("the gateway answered %d %q", status, said)
 	}
-	return "401 consumer_revoked", err
+	return "401 token_revoked", err
 }
 
 func (t *teller) audit(ctx context.Context) (string, error) {

@@ -8,7 +8,8 @@ import (
 )
 
 // curls are commands to try on a stage that stays up.
-const curls = `Keyward is up. The Worker's consumer token is for this run only; everything
+const curls = `
+Keyward is up. The Worker's consumer token is for this run only; everything
 else it knows is the gateway's address.
 
   export KEYWARD_GATEWAY=%[1]s

@@ -73,11 +73,12 @@ func newEvents() *cobra.Command {
 	return cmd
 }
 
-// follow prints events page by page, and then as they come, until interrupted.
+// follow prints events page by page, and then as they come, until interrupted. A
+// page that is not full is read again, for what came after what was shown of it.
 func (s *session) follow(f client.EventFilter) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	v := eventView
+	v, shown := eventView, 0
 	for p := (manager.Page{Limit: manager.MaxPage}); ; {
 		l, err := s.api.Events(s.ctx(), f, p)
 		if s.ctx().Err() != nil {
@@ -86,15 +87,15 @@ func (s *session) follow(f client.EventFilter) error {
 		if err != nil {
 			return err
 		}
-		if len(l.Items) > 0 {
-			if err := printList(s, v, l.Items); err != nil {
+		if shown < len(l.Items) {
+			if err := printList(s, v, l.Items[shown:]); err != nil {
 				return err
 			}
 			v.head = "" // it was shown
-			last := l.Items[len(l.Items)-1]
-			p.After = fmt.Sprintf("%d.%d", last.Generation, last.Part)
+			shown = len(l.Items)
 		}
 		if l.After != "" {
+			p.After, shown = l.After, 0
 			continue
 		}
 		select {
