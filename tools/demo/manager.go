@@ -18,9 +18,20 @@ operations: {listen: "127.0.0.1:0"}
 gateways: {listen: "127.0.0.1:0", signingKey: signing.pem}
 `
 
+// matrixConfig is added where there is a homeserver; docs/matrix.md describes it.
+const matrixConfig = `matrix: {homeserver: %q, user: "@keyward:` + serverName + `", admins: [%q], registrationSecretFile: registration.secret}
+`
+
 // manager starts the Manager and takes the admin token of its first start.
 func (s *Stage) manager(ctx context.Context, opt Options) error {
-	if err := s.keep("manager.yaml", fmt.Sprintf(managerConfig, opt.Manager)); err != nil {
+	config := fmt.Sprintf(managerConfig, opt.Manager)
+	if s.matrix != nil {
+		config += fmt.Sprintf(matrixConfig, s.matrix.url, roomAdmin)
+		if err := s.keep("registration.secret", s.matrix.secret+"\n"); err != nil {
+			return err
+		}
+	}
+	if err := s.keep("manager.yaml", config); err != nil {
 		return err
 	}
 	c, err := service.LoadConfig(s.path("manager.yaml"))

@@ -36,7 +36,8 @@ type Stage struct {
 	mcp, llm upstream.Counter
 	mcpURL   string
 	llmURL   string
-	channel  string // address of the Manager's listener for gateways
+	channel  string      // address of the Manager's listener for gateways
+	matrix   *homeserver // nil: none can be had here
 
 	stop    context.CancelFunc
 	running sync.WaitGroup // Manager and gateway
@@ -69,6 +70,10 @@ func Up(ctx context.Context, opt Options) (_ *Stage, err error) {
 		return nil, err
 	}
 	if s.llmURL, err = s.serve(upstream.LLM(s.secrets.llmKey, &s.llm)); err != nil {
+		return nil, err
+	}
+	s.matrix, err = startHomeserver(ctx, s.Dir)
+	if err != nil && !errors.Is(err, errNoHomeserver) {
 		return nil, err
 	}
 	if err = s.manager(ctx, opt); err != nil {
@@ -113,6 +118,9 @@ func (s *Stage) keep(name, text string) error {
 func (s *Stage) Close() error {
 	s.stop()
 	err := s.Wait()
+	if s.matrix != nil {
+		err = errors.Join(err, s.matrix.close())
+	}
 	for _, srv := range s.servers {
 		err = errors.Join(err, srv.Close())
 	}

@@ -43,7 +43,7 @@ type step struct {
 
 // Tell plays the whole story on a stage that is up.
 func Tell(ctx context.Context, stage *Stage, out io.Writer) error {
-	return tell(ctx, stage, out, beginning, working, changing, leaving)
+	return tell(ctx, stage, out, beginning, working, changing, rooms, leaving)
 }
 
 // Prepare plays the beginning alone, after which the Worker may work.
