@@ -2,29 +2,20 @@ package docker_test
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
+
+	"keyward/manager/launchertest"
 )
 
-// A cutOff passes requests to the engine and, after some that change something,
-// none any more: for the engine it is as if the caller were killed there.
-type cutOff struct {
-	host  string // socket of the engine
-	after int
-
-	mu   sync.Mutex
-	seen int
-}
-
-// listen returns the URL of the API that will be cut off.
-func (c *cutOff) listen(t *testing.T) string {
+// cutOff returns the URL of the API of an engine with the given socket, which is
+// gone after some changes.
+func cutOff(t *testing.T, engine string, after int) string {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "cut.sock")
 	l, err := net.Listen("unix", socket)
@@ -33,23 +24,10 @@ func (c *cutOff) listen(t *testing.T) string {
 	}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "docker"})
 	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", c.host)
+		return (&net.Dialer{}).DialContext(ctx, "unix", engine)
 	}}
-	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && !c.let() {
-			_, _ = io.Copy(io.Discard, r.Body)
-			panic(http.ErrAbortHandler)
-		}
-		proxy.ServeHTTP(w, r)
-	})}
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: launchertest.CutAfter(after, proxy)}
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { srv.Close() })
 	return "unix://" + socket
-}
-
-func (c *cutOff) let() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.seen++
-	return c.seen <= c.after
 }

@@ -1,17 +1,23 @@
 package docker_test
 
 import (
+	"archive/tar"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"path"
 	"strings"
 	"testing"
 	"time"
 
 	"keyward/manager"
 	"keyward/manager/docker"
+	"keyward/manager/launchertest"
 	"keyward/tests/testenv"
 )
 
@@ -53,53 +59,32 @@ func (w *world) backend(t *testing.T, name string) *docker.Docker {
 	return d
 }
 
-func (w *world) launch(worker, run string) manager.Launch {
-	return manager.Launch{
-		Worker: worker, Run: run,
-		Spec:  manager.WorkerSpec{Image: w.image, Command: []string{"wait"}},
-		Env:   map[string]string{"KEYWARD_TOKEN": "kwt_" + run},
-		Files: map[string][]byte{"token": []byte("kwt_" + run)},
-	}
-}
-
 func TestDocker(t *testing.T) {
 	w := newWorld(t)
 	d := w.backend(t, "one")
 	if err := d.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("a Worker runs, is kept for its run and replaced for another", func(t *testing.T) {
-		first, err := d.Launch(t.Context(), w.launch("a", "r1"))
-		if err != nil || first.Phase != manager.PhaseRunning || first.Run != "r1" {
-			t.Fatalf("launched %+v, %v", first, err)
-		}
-		again, err := d.Launch(t.Context(), w.launch("a", "r1"))
-		if err != nil || again != first {
-			t.Errorf("the same run again: %+v, %v; want %+v", again, err, first)
-		}
-		start := time.Now()
-		other, err := d.Launch(t.Context(), w.launch("a", "r2"))
-		if err != nil || other.Run != "r2" || !other.Started.After(first.Started) {
-			t.Errorf("another run: %+v, %v", other, err)
-		}
-		t.Logf("replaced in %v", time.Since(start))
+	step := 1
+	if os.Getenv("KEYWARD_E2E") == "0" {
+		step = 5 // each takes seconds; `make e2e` cuts everywhere
+	}
+	waits := manager.WorkerSpec{Image: w.image, Command: []string{"wait"}}
+	launchertest.Run(t, launchertest.Backend{
+		New:     func(t *testing.T, name string) manager.Launcher { return w.backend(t, name) },
+		Cut:     w.cut,
+		Changes: 14,
+		Step:    step,
+		Waits:   waits,
+		Talks:   manager.WorkerSpec{Image: w.image, Command: []string{"not a world"}},
+		Files:   w.file,
+		Left:    w.left,
 	})
+	l := manager.Launch{Worker: "a", Run: "r1", Spec: waits, Env: map[string]string{"KEYWARD_TOKEN": "kwt_r1"}, Files: map[string][]byte{"token": []byte("kwt_r1")}}
+	if i, err := d.Launch(t.Context(), l); err != nil || i.Phase != manager.PhaseRunning {
+		t.Fatalf("launched %+v, %v", i, err)
+	}
 	t.Run("it is hardened", func(t *testing.T) { checkHardening(t, w, "one-worker-a") })
-	t.Run("it stops, keeps its run, and starts", func(t *testing.T) {
-		if err := d.Stop(t.Context(), "a"); err != nil {
-			t.Fatal(err)
-		}
-		i, err := d.Instance(t.Context(), "a")
-		if err != nil || i.Phase != manager.PhaseStopped || i.Run != "r2" {
-			t.Errorf("stopped: %+v, %v", i, err)
-		}
-		if err := d.Start(t.Context(), "a"); err != nil {
-			t.Fatal(err)
-		}
-		if i, err := d.Instance(t.Context(), "a"); err != nil || i.Phase != manager.PhaseRunning {
-			t.Errorf("started: %+v, %v", i, err)
-		}
-	})
 	t.Run("without its way to the gateway it has failed, until it is started", func(t *testing.T) {
 		w.Post(t, "/v1.41/containers/one-door-a/kill")
 		if i, err := d.Instance(t.Context(), "a"); err != nil || i.Phase != manager.PhaseFailed {
@@ -112,84 +97,54 @@ func TestDocker(t *testing.T) {
 			t.Errorf("started: %+v, %v", i, err)
 		}
 	})
-	t.Run("its files are replaced while it runs", func(t *testing.T) {
-		before, err := d.Instance(t.Context(), "a")
+}
+
+// cut returns a launcher whose connection is gone after some changes.
+func (w *world) cut(t *testing.T, name string, after int) manager.Launcher {
+	t.Helper()
+	opt := w.opt
+	opt.Name, opt.Host = name, cutOff(t, strings.TrimPrefix(w.Host, "unix://"), after)
+	d, err := docker.New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// file is what a Worker sees of a file, which is a link to its content.
+func (w *world) file(t *testing.T, name, worker, file string) string {
+	t.Helper()
+	content, link := map[string]string{}, ""
+	for r := tar.NewReader(strings.NewReader(w.archive(t, name+"-worker-"+worker, manager.WorkerFiles))); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return content[link]
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Replace(t.Context(), w.launch("a", "r3")); err != nil {
+		b, err := io.ReadAll(io.LimitReader(r, 1<<20))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if got := w.archive(t, "one-worker-a", "/run/keyward"); !strings.Contains(got, "kwt_r3") {
-			t.Errorf("its files lack the new token")
+		content[path.Base(h.Name)] = string(b)
+		if path.Base(h.Name) == file {
+			link = h.Linkname
 		}
-		if after, err := d.Instance(t.Context(), "a"); err != nil || after != before {
-			t.Errorf("it was %+v, is %+v, %v", before, after, err)
+	}
+}
+
+func (w *world) left(t *testing.T, name string) string {
+	t.Helper()
+	filter := "?all=true&filters=" + url.QueryEscape(`{"label":["dev.keyward.manager=`+name+`","dev.keyward.worker"]}`)
+	left := ""
+	for _, what := range []string{"containers/json", "networks", "volumes"} {
+		if got := string(w.Get(t, "/v1.41/"+what+filter)); strings.Contains(got, "dev.keyward.worker") {
+			left += what + " " + got
 		}
-	})
-	t.Run("logs are bounded", func(t *testing.T) {
-		l := w.launch("talker", "r1")
-		l.Spec.Command = []string{"not a world"}
-		if _, err := d.Launch(t.Context(), l); err != nil {
-			t.Fatal(err)
-		}
-		if b, err := d.Logs(t.Context(), "talker", 1); err != nil || strings.Count(string(b), "\n") > 1 {
-			t.Errorf("logs = %q, %v", b, err)
-		}
-	})
-	t.Run("another Manager's Workers are not seen and not touched", func(t *testing.T) {
-		other := w.backend(t, "two")
-		if _, err := other.Launch(t.Context(), w.launch("a", "r1")); err != nil {
-			t.Fatal(err)
-		}
-		if err := d.Remove(t.Context(), "a"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := other.Instance(t.Context(), "a"); err != nil {
-			t.Errorf("the other's is gone: %v", err)
-		}
-		list, err := d.Instances(t.Context())
-		if err != nil || len(list) != 1 || list[0].Worker != "talker" {
-			t.Errorf("instances = %+v, %v", list, err)
-		}
-	})
-	t.Run("what is removed leaves nothing", func(t *testing.T) {
-		for range 2 {
-			if err := d.Remove(t.Context(), "talker"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		filter := "?all=true&filters=%7B%22label%22%3A%5B%22dev.keyward.manager%3Done%22%2C%22dev.keyward.worker%22%5D%7D"
-		for _, what := range []string{"containers/json", "networks", "volumes"} {
-			if got := string(w.Get(t, "/v1.41/"+what+filter)); strings.Contains(got, "dev.keyward.worker") {
-				t.Errorf("%s has %s", what, got)
-			}
-		}
-	})
-	t.Run("a launch that was cut short is finished by the next", func(t *testing.T) {
-		step := 1
-		if os.Getenv("KEYWARD_E2E") == "0" {
-			step = 5 // each takes seconds; `make e2e` cuts everywhere
-		}
-		for n := 1; n < 14; n += step {
-			cut := &cutOff{host: strings.TrimPrefix(w.Host, "unix://"), after: n}
-			opt := w.opt
-			opt.Name, opt.Host = "cut", cut.listen(t)
-			broken, err := docker.New(opt)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, cutErr := broken.Launch(t.Context(), w.launch("c", fmt.Sprint("r", n)))
-			broken.Close()
-			whole := w.backend(t, "cut")
-			if i, err := whole.Launch(t.Context(), w.launch("c", fmt.Sprint("r", n))); err != nil || i.Phase != manager.PhaseRunning {
-				t.Errorf("cut after %d requests (%v): %+v, %v", n, cutErr, i, err)
-			}
-			if err := whole.Remove(t.Context(), "c"); err != nil {
-				t.Errorf("cut after %d requests: %v", n, err)
-			}
-		}
-	})
+	}
+	return left
 }
 
 // checkHardening checks what the engine says of a container.

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -220,20 +219,9 @@ func (d *Docker) Logs(ctx context.Context, worker string, lines int) ([]byte, er
 		return nil, err
 	}
 	defer r.Close()
-	var out tail
+	var out manager.LogTail
 	if _, err := stdcopy.StdCopy(&out, &out, io.LimitReader(r, 16*manager.MaxLogBytes)); err != nil && !isCut(err) {
 		return nil, err
 	}
-	return out.b.Bytes(), nil
-}
-
-// A tail keeps the last [manager.MaxLogBytes] that are written to it.
-type tail struct{ b bytes.Buffer }
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.b.Write(p)
-	if over := t.b.Len() - manager.MaxLogBytes; over > 0 {
-		t.b.Next(over)
-	}
-	return len(p), nil
+	return out.Bytes(), nil
 }

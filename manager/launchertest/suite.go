@@ -19,6 +19,8 @@ type Backend struct {
 	Cut func(t *testing.T, name string, after int) manager.Launcher
 	// Changes is how many such requests a launch takes at most.
 	Changes int
+	// Step is by how many they are cut at a time; 0: 1, so everywhere.
+	Step int
 	// Waits is the spec of a Worker that does nothing.
 	Waits manager.WorkerSpec
 	// Talks is the spec of a Worker that writes a few lines and may end.
@@ -246,7 +248,7 @@ func testRemove(t *testing.T, b Backend) {
 
 func testCut(t *testing.T, b Backend) {
 	whole := b.New(t, "cut")
-	for n := range b.Changes + 1 {
+	for n := 0; n <= b.Changes; n += max(b.Step, 1) {
 		run := fmt.Sprint("r", n)
 		_, cutErr := b.Cut(t, "cut", n).Launch(t.Context(), b.launch("c", run))
 		if _, err := whole.Launch(t.Context(), b.launch("c", run)); err != nil {
