@@ -159,7 +159,15 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }
 
+// Bounds of requests to the API: fifty Workers that start at once take about
+// five hundred.
+const (
+	perSecond = 50
+	atOnce    = 100
+)
+
 func (k *Kubernetes) connect(config *rest.Config) error {
+	config.QPS, config.Burst = perSecond, atOnce
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return err

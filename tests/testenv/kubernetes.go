@@ -72,6 +72,7 @@ func StartKubernetes(t testing.TB) *Kubernetes {
 			"--endpoint-reconciler-type", "none",
 		},
 		Healthy: k.healthy("/readyz"),
+		Within:  5 * time.Minute, // 5 s alone, and much longer on a busy machine
 	})
 	k.define(t)
 	return k

@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Command struct {
 	Env  []string // added to the test's own
 	// Healthy reports whether the server is ready; nil is ready at once.
 	Healthy func(ctx context.Context) error
+	Within  time.Duration // until it is; 0: a minute
 }
 
 // A Process is a running server. It ends with its test.
@@ -120,7 +122,7 @@ func (p *Process) Kill() {
 
 func (p *Process) await(t testing.TB, c Command) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(c.Within, startTimeout))
 	defer cancel()
 	err := Await(ctx, func(ctx context.Context) error {
 		select {
