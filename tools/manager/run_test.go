@@ -50,6 +50,8 @@ func TestLoadConfig(t *testing.T) {
 		"a certificate without key":            "store: {dsn: x}\napi: {cert: x}\n",
 		"a provider in clear text":             "store: {dsn: x}\noidc: {issuer: 'http://idp.example', audience: k, roles: {ops: admin}}\n",
 		"a provider's unknown role":            "store: {dsn: x}\noidc: {issuer: 'https://idp.example', audience: k, roles: {ops: root}}\n",
+		"nowhere to run Workers":               "store: {dsn: x}\nworkers: {}\n",
+		"two places for Workers":               "store: {dsn: x}\nworkers: {docker: {to: 'host:1', forwarder: f}, kubernetes: {}}\n",
 		"nothing to publish":                   "store: {dsn: x}\nplugins: {publish: {to: kubernetes, url: 'http://x/', cluster: c}}\n",
 		"nowhere to publish":                   "store: {dsn: x}\nplugins: {dir: d, publish: {url: 'http://x/', cluster: c}}\n",
 		"no folder to publish to":              "store: {dsn: x}\nplugins: {dir: d, publish: {to: folder, url: 'http://x/', cluster: c}}\n",

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"keyward/manager"
 	"keyward/manager/docker"
 	"keyward/manager/store"
 	"keyward/manager/workers"
@@ -21,6 +21,7 @@ type WorkersConfig struct {
 	MatrixDomain string            `yaml:"matrixDomain"`
 	Bucket       string            `yaml:"bucket"`
 	Docker       *DockerConfig     `yaml:"docker"`
+	Kubernetes   *KubernetesConfig `yaml:"kubernetes"` // in place of docker
 	Rotate       RotateConfig      `yaml:"rotate"`
 }
 
@@ -48,20 +49,20 @@ func (c *WorkersConfig) complete(dir string) error {
 	if c.Gateway == "" {
 		c.Gateway = "http://gateway:8080"
 	}
-	if c.Docker == nil {
-		return errors.New("workers: set docker")
-	}
-	if c.Docker.To == "" || c.Docker.Forwarder == "" {
+	switch {
+	case (c.Docker == nil) == (c.Kubernetes == nil):
+		return errors.New("workers: set one of docker and kubernetes")
+	case c.Docker != nil && (c.Docker.To == "" || c.Docker.Forwarder == ""):
 		return errors.New("workers: docker: set to and forwarder")
 	}
 	if c.Rotate.Every < 0 || c.Rotate.Overlap < 0 || c.Rotate.Every > 0 && c.Rotate.Overlap >= c.Rotate.Every {
 		return errors.New("workers: rotate: overlap must be shorter than every")
 	}
-	for _, p := range []*string{&c.Docker.Forwarder, &c.Docker.Seccomp} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
-		}
+	if c.Kubernetes != nil {
+		c.Kubernetes.complete(dir)
+		return nil
 	}
+	c.Docker.Forwarder, c.Docker.Seccomp = under(dir, c.Docker.Forwarder), under(dir, c.Docker.Seccomp)
 	return nil
 }
 
@@ -71,11 +72,33 @@ func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prome
 	if c == nil {
 		return nil, func() error { return nil }, nil
 	}
+	backend, closeBackend, err := c.backend()
+	if err != nil {
+		return nil, nil, fmt.Errorf("workers: %w", err)
+	}
+	w, err := workers.New(s, backend, workers.Options{
+		Environment: workers.Environment{Gateway: c.Gateway, Paths: c.Paths, MatrixDomain: c.MatrixDomain, Bucket: c.Bucket},
+		Parts:       parts,
+		Rotation:    workers.Rotation{Every: c.Rotate.Every, Overlap: c.Rotate.Overlap},
+		Log:         log, Metrics: registry,
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, closeBackend())
+	}
+	return w, closeBackend, nil
+}
+
+// backend is what runs Workers, and closes it.
+func (c *WorkersConfig) backend() (manager.Launcher, func() error, error) {
+	if c.Kubernetes != nil {
+		k, err := c.Kubernetes.backend(c.Gateway)
+		return k, func() error { return nil }, err
+	}
 	seccomp := ""
 	if c.Docker.Seccomp != "" {
 		b, err := readFile(c.Docker.Seccomp)
 		if err != nil {
-			return nil, nil, fmt.Errorf("workers: %w", err)
+			return nil, nil, err
 		}
 		seccomp = string(b)
 	}
@@ -84,16 +107,7 @@ func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prome
 		Forwarder: c.Docker.Forwarder, Seccomp: seccomp, Runtime: c.Docker.Runtime,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("workers: %w", err)
+		return nil, nil, err
 	}
-	w, err := workers.New(s, d, workers.Options{
-		Environment: workers.Environment{Gateway: c.Gateway, Paths: c.Paths, MatrixDomain: c.MatrixDomain, Bucket: c.Bucket},
-		Parts:       parts,
-		Rotation:    workers.Rotation{Every: c.Rotate.Every, Overlap: c.Rotate.Overlap},
-		Log:         log, Metrics: registry,
-	})
-	if err != nil {
-		return nil, nil, errors.Join(err, d.Close())
-	}
-	return w, d.Close, nil
+	return d, d.Close, nil
 }
