@@ -72,9 +72,6 @@ type LogEntry struct {
 	Hash [32]byte `json:"-"` // RFC 6962 leaf hash of the text as it was written
 }
 
-// MaxBatch is how many records a gateway may send at once.
-const MaxBatch = 500
-
 // LeafHash is the hash of an entry's text as a leaf of the log's Merkle tree;
 // RFC 6962 section 2.1.
 func LeafHash(body []byte) [32]byte {
@@ -82,4 +79,12 @@ func LeafHash(body []byte) [32]byte {
 	h.Write([]byte{0})
 	h.Write(body)
 	return [32]byte(h.Sum(nil))
+}
+
+// A Checkpoint is a signed state of the log: whoever keeps one can tell whether
+// anything before it was changed since.
+type Checkpoint struct {
+	Size uint64    `json:"size" doc:"Entries that it covers: those at positions below"`
+	Time time.Time `json:"time"`
+	Note string    `json:"note" doc:"Signed note (c2sp.org/tlog-checkpoint): origin, size, root hash, signature"`
 }

@@ -19,6 +19,7 @@ const (
 	KindStore      Kind = "store"
 	KindWorker     Kind = "worker"
 	KindRoom       Kind = "room"
+	KindLog        Kind = "log"
 )
 
 // Meta is what every object has.

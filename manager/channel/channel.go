@@ -16,6 +16,7 @@ import (
 	"keyward/manager/limit"
 	"keyward/manager/store"
 	"keyward/plugins/changes"
+	"keyward/plugins/record"
 )
 
 // lookAgain is how often a request that waits looks at the store unasked.
@@ -47,6 +48,7 @@ func New(s *store.Store, opt Options) *Channel {
 	}
 	c := &Channel{store: s, opt: opt, mux: http.NewServeMux(), pages: newPages(), seen: newSeen(s, opt.Now), failures: limit.New()}
 	c.Handle("GET "+changes.Path, c.changes)
+	c.Handle("POST "+record.Path, c.records)
 	return c
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	API        ListenConfig     `yaml:"api"` // Listen empty: 127.0.0.1:8700
 	Operations OperationsConfig `yaml:"operations"`
 	Gateways   GatewaysConfig   `yaml:"gateways"`
+	Log        LogConfig        `yaml:"log"`
 	Matrix     MatrixConfig     `yaml:"matrix"`
 	OIDC       *oidc.Config     `yaml:"oidc"`    // nil: admin tokens alone count
 	Agents     *ListenConfig    `yaml:"agents"`  // MCP server for agents that administer; nil: none
@@ -40,6 +41,14 @@ type Config struct {
 	// Started is told where each listener is, by its name (api, gateways,
 	// operations ...), once all of them take connections. nil: nobody asks.
 	Started func(addresses map[string]string) `yaml:"-"`
+}
+
+// A LogConfig says how the audit log is kept.
+type LogConfig struct {
+	// Key is the file of the key that signs checkpoints; empty: log.key beside the
+	// configuration. It is made where it is missing, and its public key is in the
+	// file of the same name with .pub. Managers of one store need the same.
+	Key string `yaml:"key"`
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -106,7 +115,10 @@ func (c *Config) complete(dir string) error {
 	c.Operations.Listen = cmp.Or(c.Operations.Listen, "127.0.0.1:8701")
 	c.Gateways.Listen = cmp.Or(c.Gateways.Listen, "127.0.0.1:8702")
 	c.Gateways.SigningKey = cmp.Or(c.Gateways.SigningKey, "gateways.pem")
-	paths := []*string{&c.Store.DSNFile, &c.API.Cert, &c.API.Key, &c.Gateways.Cert, &c.Gateways.Key, &c.Gateways.SigningKey, &c.PolicyDir}
+	c.Log.Key = cmp.Or(c.Log.Key, "log.key")
+	paths := []*string{
+		&c.Store.DSNFile, &c.API.Cert, &c.API.Key, &c.Gateways.Cert, &c.Gateways.Key, &c.Gateways.SigningKey, &c.PolicyDir, &c.Log.Key,
+	}
 	if c.Agents != nil {
 		c.Agents.Listen = cmp.Or(c.Agents.Listen, "127.0.0.1:8703")
 		paths = append(paths, &c.Agents.Cert, &c.Agents.Key)

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
+
+	"keyward/manager/audit"
 )
 
 const keyType = "PRIVATE KEY"
@@ -47,10 +50,40 @@ func newSigningKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	return key, writeNew(path, 0o600, pem.EncodeToMemory(&pem.Block{Type: keyType, Bytes: der}))
+}
+
+func writeNew(path string, mode fs.FileMode, b []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// logKey reads the key that signs checkpoints of the audit log, and makes it
+// where there is none. The log's name is random: no two logs share one.
+func logKey(path string) (*audit.Key, error) {
+	private, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		var secret, public string
+		if secret, public, err = audit.NewKey("keyward/" + strings.ToLower(rand.Text())); err != nil {
+			return nil, err
+		}
+		private = []byte(secret + "\n")
+		err = errors.Join(writeNew(path, 0o600, private), writeNew(path+".pub", 0o644, []byte(public+"\n")))
+	}
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(pem.Encode(f, &pem.Block{Type: keyType, Bytes: der}), f.Sync(), f.Close())
-	return key, err
+	public, err := readFile(path + ".pub")
+	if err != nil {
+		return nil, err
+	}
+	key, err := audit.ParseKey(string(private), string(public))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
 }

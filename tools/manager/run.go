@@ -19,6 +19,7 @@ import (
 
 	"keyward/manager/agent"
 	"keyward/manager/api"
+	"keyward/manager/audit"
 	"keyward/manager/channel"
 	"keyward/manager/folder"
 	"keyward/manager/matrix"
@@ -91,6 +92,15 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if err != nil {
 		return fmt.Errorf("plugins: publish: %w", err)
 	}
+	logKey, err := logKey(c.Log.Key)
+	if err != nil {
+		return fmt.Errorf("log: key: %w", err)
+	}
+	keeper, err := audit.NewKeeper(s, logKey, audit.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	log.Info("checkpoints of the audit log are signed by", slog.String("key", keeper.PublicKey()))
 	gateways := channel.New(s, channel.Options{Key: key, Log: log, Stop: ctx.Done()})
 	rooms, err := c.Matrix.service(s, log, registry)
 	if err != nil {
@@ -118,6 +128,7 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		wg.Go(func() { publish(ctx) })
+		wg.Go(func() { keeper.Run(ctx) })
 		if rooms != nil {
 			wg.Go(func() { rooms.Run(ctx) })
 		}
