@@ -27,6 +27,7 @@ type TargetSpec struct {
 	Credential string            `json:"credential,omitempty" maxLength:"63" doc:"Id of its credential; absent: nothing is injected"`
 	Inject     *snapshot.Inject  `json:"inject,omitempty" doc:"How the credential enters a request; absent: nothing is injected"`
 	MCP        *snapshot.MCP     `json:"mcp,omitempty" doc:"Settings of an MCP target"`
+	Audit      *snapshot.Audit   `json:"audit,omitempty" doc:"How requests to it are recorded; absent: without arguments, and denied while they can't be"`
 }
 
 // Validate checks t.
@@ -70,5 +71,6 @@ func (s TargetSpec) Wire(id string) snapshot.Target {
 		Credential: s.Credential,
 		Inject:     s.Inject,
 		MCP:        s.MCP,
+		Audit:      s.Audit,
 	}
 }

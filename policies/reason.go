@@ -49,6 +49,7 @@ const (
 	WrongUpstream  Reason = "wrong_upstream"
 	PolicyFailed   Reason = "policy_failed"
 	Internal       Reason = "internal"
+	AuditFull      Reason = "audit_unavailable"
 	AnswerRefused  Reason = "answer_refused"
 	AnswerTooLarge Reason = "answer_too_large"
 )
@@ -110,6 +111,7 @@ var refusals = map[Reason]Refusal{
 	WrongUpstream:  {403, 40304, "Permission denied: the credential does not belong to this upstream."},
 	PolicyFailed:   {503, 50302, "The policy could not be evaluated."},
 	Internal:       {503, 50303, "The gateway failed safely."},
+	AuditFull:      {503, 50305, "The gateway can't record requests at present."},
 	AnswerRefused:  {502, 50200, "The upstream's answer can't be passed on safely."},
 	AnswerTooLarge: {502, 50201, "The upstream's answer is too large to be checked."},
 }

@@ -17,9 +17,10 @@ const (
 // harmless but IDs, codes and numbers.
 type Record struct {
 	Type     RecordType `json:"type"`
-	ID       string     `json:"decision_id"` // [Decision.ID]; the outcome and the cut have that of their decision
-	Time     time.Time  `json:"timestamp"`   // when the request came, or the stream was cut; UTC
-	Sequence uint64     `json:"sequence"`    // counts a VM's records from 1, without gaps
+	ID       string     `json:"decision_id"`  // [Decision.ID]; an outcome has that of its decision
+	Of       string     `json:"of,omitempty"` // of a cut: the decision that had let the stream go on
+	Time     time.Time  `json:"timestamp"`    // when the request came, or the stream was cut; UTC
+	Sequence uint64     `json:"sequence"`     // counts a VM's records from 1, without gaps
 	Kind     Kind       `json:"kind,omitempty"`
 	Consumer string     `json:"consumer,omitempty"` // empty: not identified
 	Target   string     `json:"target,omitempty"`   // empty: none was found

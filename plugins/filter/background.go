@@ -63,6 +63,12 @@ type Background interface {
 	Release()
 }
 
+// A Resumer is a Stream that can let go of what it holds outside of its own
+// callbacks, from Tick or when a [Call] was answered, until its handler's Done.
+type Resumer interface {
+	Resume(side Side) error
+}
+
 // A Cutter is a Stream that can be ended from Tick, until its handler's Done.
 type Cutter interface {
 	// Cut answers the client if no response headers have gone out, and resets

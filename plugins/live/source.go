@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"keyward/plugins/filter"
+	"keyward/plugins/record"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
 )
@@ -36,6 +37,7 @@ type Source struct {
 	until  int64          // that fixed may be used, Unix nanoseconds; 0: ever
 	reader *Reader        // nil: no Manager
 	poller *Poller
+	to     record.Destination
 }
 
 var errHost = errors.New(`"manager" is set, but this host has no shared data, calls or ticks`)
@@ -66,6 +68,7 @@ func NewSource(host filter.Host, config []byte, tick time.Duration) (*Source, er
 	if !ok || !ticks {
 		return nil, errHost
 	}
+	s.to = record.Destination{Cluster: manager.Cluster, Authority: manager.Authority, Token: token}
 	s.until = host.Now() + int64(manager.MaxStale)
 	s.reader = NewReader(poll, token, manager.MaxStale, func(line string) { host.Log(filter.Warn, line) })
 	s.poller = NewPoller(poll, manager, token)
@@ -92,6 +95,9 @@ func (s *Source) Entries(now int64) (Entries, policies.Reason) {
 	}
 	return s.fixed, policies.ReasonNone
 }
+
+// Manager is where records go; false: there is no Manager.
+func (s *Source) Manager() (record.Destination, bool) { return s.to, s.poller != nil }
 
 // Tick polls the Manager if it is time to.
 func (s *Source) Tick() {

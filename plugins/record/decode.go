@@ -72,6 +72,8 @@ func readMember(r *strict.Reader, rec *policies.Record, name string) error {
 		return oneOf(r, &rec.Type, policies.RecordDecision, policies.RecordOutcome, policies.RecordCut)
 	case "decision_id":
 		return r.String(&rec.ID, maxID)
+	case "of":
+		return r.String(&rec.Of, maxID)
 	case "timestamp":
 		return readTime(r, &rec.Time)
 	case "sequence":

@@ -33,6 +33,17 @@ func TestABatchIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+func TestTimesAreWrittenAsPackageTimeReadsThem(t *testing.T) {
+	day := int64(24 * time.Hour)
+	for n := int64(0); n < 80_000; n++ { // into the year 2189
+		ns := n*day + n*1_234_567_891%day
+		got, err := time.Parse(time.RFC3339Nano, string(appendTime(nil, ns)))
+		if err != nil || got.UnixNano() != ns {
+			t.Fatalf("%d is written %s, read as %v, %v", ns, appendTime(nil, ns), got.UnixNano(), err)
+		}
+	}
+}
+
 // The Manager keeps records by their struct tags.
 func TestTheWireFormIsTheStructs(t *testing.T) {
 	var got policies.Record

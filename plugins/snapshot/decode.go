@@ -161,6 +161,9 @@ func readTarget(r *strict.Reader, t *Target) error {
 		case "mcp":
 			t.MCP = &MCP{}
 			return readMCP(r, t.MCP)
+		case "audit":
+			t.Audit = &Audit{}
+			return readAudit(r, t.Audit)
 		default:
 			return r.Unknown()
 		}

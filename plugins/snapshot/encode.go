@@ -94,6 +94,7 @@ func (w *writer) target(t *Target) {
 				w.strings("origins", m.Origins)
 			})
 		}
+		w.audit(t.Audit)
 	})
 }
 
@@ -134,10 +135,7 @@ func (w *writer) token(t *Token) {
 		w.text("id", t.ID)
 		w.text("sha256", t.SHA256)
 		w.int("expires", t.Expires)
-		if t.Revoked {
-			w.name("revoked")
-			w.b = append(w.b, "true"...)
-		}
+		w.yes("revoked", t.Revoked)
 	})
 }
 
@@ -224,6 +222,13 @@ func (w *writer) uint(name string, n uint64) {
 	if n != 0 {
 		w.name(name)
 		w.b = strconv.AppendUint(w.b, n, 10)
+	}
+}
+
+func (w *writer) yes(name string, b bool) {
+	if b {
+		w.name(name)
+		w.b = append(w.b, "true"...)
 	}
 }
 

@@ -47,6 +47,7 @@ type Target struct {
 	Credential string  `json:"credential,omitempty" jsonschema:"ID of the credential of every consumer without its own; absent: none"`
 	Inject     *Inject `json:"inject,omitempty" jsonschema:"where the credential goes; absent: nothing is injected"`
 	MCP        *MCP    `json:"mcp,omitempty" jsonschema:"settings of a target of kind mcp; absent: defaults"`
+	Audit      *Audit  `json:"audit,omitempty" jsonschema:"how requests to the target are recorded; absent: defaults"`
 }
 
 // A Match is a way to reach a target. All fields that are set must hold, and at

@@ -15,6 +15,7 @@ type Stream struct {
 	Calls      []string          // changes made, such as "set request x-a", oldest first
 	Replies    []filter.Reply    // local replies, of which a plugin must give one at most
 	Cuts       []filter.Reply    // what the stream was cut with
+	Resumed    []filter.Side     // what was let go of outside of a callback
 	// Fail names methods, such as "Headers", that fail with the given error.
 	Fail map[string]error
 
@@ -23,8 +24,9 @@ type Stream struct {
 }
 
 var (
-	_ filter.Stream = (*Stream)(nil)
-	_ filter.Cutter = (*Stream)(nil)
+	_ filter.Stream  = (*Stream)(nil)
+	_ filter.Cutter  = (*Stream)(nil)
+	_ filter.Resumer = (*Stream)(nil)
 )
 
 // NewStream returns a stream with request headers, for a plugin whose callbacks
@@ -136,6 +138,15 @@ func (s *Stream) Reply(r filter.Reply) error {
 		return err
 	}
 	s.Replies = append(s.Replies, r)
+	return nil
+}
+
+// Resume keeps the side in Resumed.
+func (s *Stream) Resume(side filter.Side) error {
+	if err := s.Fail["Resume"]; err != nil {
+		return err
+	}
+	s.Resumed = append(s.Resumed, side)
 	return nil
 }
 

@@ -192,6 +192,9 @@ func (x *stream) decidePlain() filter.Action {
 // admit lets the request go on: without anything that says who sent it but what
 // the gateway itself found out.
 func (x *stream) admit(d policies.Decision) filter.Action {
+	if !x.recordable() {
+		return x.refuse(policies.AuditFull)
+	}
 	for _, name := range x.req.strip {
 		if err := x.s.RemoveHeader(filter.Request, name); err != nil {
 			return x.refuse(policies.Internal)
@@ -205,8 +208,12 @@ func (x *stream) admit(d policies.Decision) filter.Action {
 		x.s.SetProperty(verdict.Property, v.Encode()) != nil {
 		return x.refuse(policies.Internal)
 	}
+	x.settle(d, 0)
 	x.settled = admitted
 	x.gate.open.add(x)
+	if auditOf(x.target).Sync && x.gate.accounts.outbox != nil {
+		return x.wait()
+	}
 	return filter.Continue
 }
 

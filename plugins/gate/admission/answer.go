@@ -2,6 +2,7 @@ package admission
 
 import (
 	"errors"
+	"strconv"
 
 	"keyward/plugins/filter"
 	"keyward/plugins/mcp"
@@ -49,14 +50,20 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	switch {
 	case x.settled == withheld, x.ends():
 		return filter.Hold
-	case x.answer == nil || end:
+	case x.settled == refused: // the refusal itself passes through here
+		return filter.Continue
+	case (x.answer == nil || end) && x.gate.accounts.outbox == nil:
 		return filter.Continue
 	}
 	list, err := x.s.Headers(filter.Response)
-	if err != nil {
+	h := readAnswerHeaders(list)
+	x.account.status = h.status
+	switch {
+	case x.answer == nil || end:
+		return filter.Continue
+	case err != nil:
 		return x.withhold(policies.Internal)
 	}
-	h := readAnswerHeaders(list)
 	if x.answer.form = h.form(x.answer.list); x.answer.form == untouched {
 		x.answer = nil
 		return filter.Continue
@@ -77,6 +84,7 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 // answerHeaders are what of an answer's headers matters here.
 type answerHeaders struct {
 	media           string
+	status          int
 	success         bool
 	encoded, length bool
 }
@@ -86,6 +94,7 @@ func readAnswerHeaders(list [][2]string) (h answerHeaders) {
 		switch kv[0] {
 		case ":status":
 			h.success = len(kv[1]) == 3 && kv[1][0] == '2'
+			h.status, _ = strconv.Atoi(kv[1]) // 0: no status
 		case "content-type":
 			h.media = kv[1]
 		case "content-encoding":
@@ -113,8 +122,16 @@ func (h answerHeaders) form(list bool) form {
 	}
 }
 
-// ResponseBody filters an answer.
+// ResponseBody filters an answer, and counts what came of it.
 func (x *stream) ResponseBody(size int, end bool) filter.Action {
+	a := x.responseBody(size, end)
+	if a == filter.Continue {
+		x.account.out += uint64(size)
+	}
+	return a
+}
+
+func (x *stream) responseBody(size int, end bool) filter.Action {
 	switch {
 	case x.settled == withheld:
 		return filter.Hold
@@ -186,6 +203,7 @@ func (x *stream) withhold(reason policies.Reason) filter.Action {
 	x.gate.open.remove(x)
 	d := policies.Decision{ID: x.gate.ids.next(x.now), Reason: reason}
 	x.gate.host.Log(filter.Warn, "deny"+x.line(d))
+	x.noteCut(d)
 	_ = x.s.Reply(x.msg.Refuse(reason).Reply(d.ID))
 	return filter.Hold
 }

@@ -142,6 +142,7 @@ func (x *stream) cutID() string {
 // stream's admission.
 func (x *stream) cutOff(d policies.Decision) {
 	x.gate.host.Log(filter.Info, "cut"+x.line(d))
+	x.noteCut(d)
 }
 
 // lastChunk is the body callback of a stream that is to end: nothing more of the

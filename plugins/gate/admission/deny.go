@@ -43,6 +43,7 @@ func (x *stream) style() refusal.Style {
 func (x *stream) deny(d policies.Decision, r filter.Reply) filter.Action {
 	x.settled = refused
 	x.answer = nil
+	x.settle(d, r.Status)
 	x.gate.host.Log(filter.Info, "deny"+x.line(d))
 	_ = x.s.Reply(r)
 	return filter.Hold

@@ -3,6 +3,7 @@ package admission
 import (
 	"keyward/plugins/filter"
 	"keyward/plugins/live"
+	"keyward/plugins/record"
 	"keyward/plugins/refusal"
 	"keyward/policies"
 )
@@ -14,6 +15,8 @@ type Gate struct {
 	source *live.Source // nil: not configured yet, everything is denied
 	state  *state       // of what was in force last; nil: none
 	open   openStreams
+
+	accounts accounts
 }
 
 var _ filter.Background = (*Gate)(nil)
@@ -38,6 +41,12 @@ func (g *Gate) Configure(config []byte) error {
 		}
 	}
 	g.source, g.state = source, s
+	if to, ok := source.Manager(); ok {
+		if host, ok := g.host.(record.Host); ok && g.accounts.outbox == nil {
+			g.accounts.outbox = record.NewOutbox(host, g.stored)
+		}
+		g.accounts.outbox.SendTo(to)
+	}
 	return nil
 }
 
@@ -68,7 +77,9 @@ func (g *Gate) inForce(now int64) (*state, policies.Reason) {
 func (g *Gate) Tick() {
 	if g.source != nil {
 		g.source.Tick()
-		g.lookAfter(g.host.Now())
+		now := g.host.Now()
+		g.lookAfter(now)
+		g.account(now)
 	}
 }
 
@@ -76,6 +87,9 @@ func (g *Gate) Tick() {
 func (g *Gate) Release() {
 	if g.source != nil {
 		g.source.Release()
+		if g.accounts.outbox != nil {
+			g.accounts.outbox.Flush(g.host.Now())
+		}
 	}
 }
 

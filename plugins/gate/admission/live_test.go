@@ -20,7 +20,9 @@ import (
 type liveGate struct {
 	filter.Plugin
 	*livetest.Manager
-	host *filtertest.LiveHost
+	host    *filtertest.LiveHost
+	records []policies.Record // that the Manager took
+	down    bool              // the Manager takes no records
 }
 
 // newLiveGate is not configured yet.
@@ -30,7 +32,9 @@ func newLiveGate(t *testing.T) *liveGate {
 		Host:  filtertest.Host{Time: now * 1e9, Env: map[string]string{live.EnvToken: livetest.Token}},
 		Store: &filtertest.Store{},
 	}
-	return &liveGate{admission.New(host), livetest.New(t), host}
+	g := &liveGate{Plugin: admission.New(host), Manager: livetest.New(t), host: host}
+	host.Serve = func(c filter.Call) (filter.Answer, bool) { return g.take(t, c) }
+	return g
 }
 
 func (g *liveGate) configure(t *testing.T, s *snapshot.Snapshot) {

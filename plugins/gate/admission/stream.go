@@ -30,6 +30,7 @@ type stream struct {
 
 	settled settled
 	answer  *answer // nil: the answer is passed on as it is
+	account account
 
 	prev, next *stream         // in the list of open streams
 	answering  bool            // response headers have come
@@ -44,6 +45,7 @@ type settled uint8
 
 const (
 	open     settled = iota
+	pending          // the request may go on once its record is stored
 	admitted         // the request went on
 	refused          // the request was answered here
 	withheld         // the request went on, its answer may not
@@ -75,6 +77,11 @@ func (x *stream) RequestHeaders(end bool) filter.Action {
 
 // RequestBody decides once the body is whole. A prefix is never decided.
 func (x *stream) RequestBody(size int, end bool) filter.Action {
+	if x.settled == admitted {
+		x.account.in += uint64(size)
+	} else {
+		x.account.in = uint64(size) // held, with all before
+	}
 	switch {
 	case x.settled != open:
 		return x.after()
@@ -92,7 +99,7 @@ func (x *stream) RequestTrailers() filter.Action {
 	if x.settled == open {
 		x.readBody()
 	}
-	if x.settled == admitted && !x.cleanTrailers() {
+	if (x.settled == admitted || x.settled == pending) && !x.cleanTrailers() {
 		return x.refuse(policies.Internal)
 	}
 	return x.after()
@@ -100,14 +107,20 @@ func (x *stream) RequestTrailers() filter.Action {
 
 // after answers the callbacks that follow the verdict.
 func (x *stream) after() filter.Action {
-	if x.settled == refused {
+	if x.settled == refused || x.settled == pending {
 		return filter.Hold
 	}
 	return filter.Continue
 }
 
 // Done is called last; the record of the request is written here.
-func (x *stream) Done() { x.gate.open.remove(x) }
+func (x *stream) Done() {
+	x.gate.open.remove(x)
+	if x.settled == pending {
+		x.settled = refused // the client did not wait
+	}
+	x.closeAccount()
+}
 
 // tooLarge reports a body whose announced length is beyond what is read, or is
 // no length at all.

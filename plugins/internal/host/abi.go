@@ -57,6 +57,9 @@ func proxyHTTPCall(cluster *byte, clusterSize uint32, headers *byte, headersSize
 //go:wasmimport env proxy_set_tick_period_milliseconds
 func proxySetTickPeriod(milliseconds uint32) status
 
+//go:wasmimport env proxy_continue_stream
+func proxyContinueStream(side uint32) status
+
 //go:wasmimport env proxy_set_effective_context
 func proxySetEffectiveContext(id uint32) status
 

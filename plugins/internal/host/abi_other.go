@@ -29,6 +29,8 @@ func proxySetSharedData(*byte, uint32, *byte, uint32, uint32) status { return un
 
 func proxySetTickPeriod(uint32) status { return unimplemented }
 
+func proxyContinueStream(uint32) status { return unimplemented }
+
 func proxySetEffectiveContext(uint32) status { return unimplemented }
 
 func clockTimeGet(uint32, uint64, *uint64) uint32 { return uint32(unimplemented) }

@@ -14,8 +14,9 @@ type stream struct {
 }
 
 var (
-	_ filter.Stream = (*stream)(nil)
-	_ filter.Cutter = (*stream)(nil)
+	_ filter.Stream  = (*stream)(nil)
+	_ filter.Cutter  = (*stream)(nil)
+	_ filter.Resumer = (*stream)(nil)
 )
 
 // Hosts know a stream's header maps by the numbers of its sides in
@@ -146,10 +147,21 @@ func (*stream) Reply(r filter.Reply) error {
 // Cut replies as any stream does: a host resets one whose response has begun.
 // Then the context whose tick runs is the current one again.
 func (s *stream) Cut(r filter.Reply) error {
+	return s.effective(func() error { return s.Reply(r) })
+}
+
+// Resume is for outside of the stream's own callbacks, like Cut. Hosts number
+// the two sides of a stream as [filter.Side] does.
+func (s *stream) Resume(side filter.Side) error {
+	return s.effective(func() error { return proxyContinueStream(uint32(side)).err() })
+}
+
+// effective calls the host for s.
+func (s *stream) effective(call func() error) error {
 	if err := proxySetEffectiveContext(s.id).err(); err != nil {
 		return err
 	}
-	err := s.Reply(r)
+	err := call()
 	if back := proxySetEffectiveContext(s.machine.root).err(); err == nil {
 		err = back
 	}
