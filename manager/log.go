@@ -64,6 +64,14 @@ type Gap struct {
 	Last  uint64 `json:"last"`
 }
 
+// A Proof is a chain of hashes that leads from a part of the log's tree to its
+// root; RFC 6962 section 2.1.
+type Proof struct {
+	Size   uint64   `json:"size" doc:"Entries of the tree that it leads to"`
+	Root   string   `json:"root" doc:"Root hash of that tree, base64"`
+	Hashes []string `json:"hashes" doc:"From the bottom up, base64"`
+}
+
 // A LogEntry is an entry at its place in the audit log.
 type LogEntry struct {
 	Position uint64 `json:"position" doc:"Place in the log, from 0, without gaps"`

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyward/manager"
+	"keyward/manager/audit"
 	"keyward/manager/limit"
 	"keyward/manager/store"
 )
@@ -44,13 +45,15 @@ type Options struct {
 	// there is no channel for gateways.
 	GatewayKey string
 	// Stop ends answers that are held back, when it is closed; nil: never.
-	Stop <-chan struct{}
+	Stop   <-chan struct{}
+	Keeper *audit.Keeper // nil: the log is shown, and nothing of it proved
 }
 
 // An API is the Manager's API on a store.
 type API struct {
 	store    *store.Store
 	compiler manager.Compiler
+	keeper   *audit.Keeper
 	log      *slog.Logger
 	now      func() time.Time
 	metrics  *metrics
@@ -76,6 +79,7 @@ func New(s *store.Store, opt Options) (*API, error) {
 	a := &API{
 		store:    s,
 		compiler: opt.Compiler,
+		keeper:   opt.Keeper,
 		log:      cmp.Or(opt.Log, slog.Default()),
 		now:      opt.Now,
 		failures: limit.New(),
@@ -107,6 +111,7 @@ func New(s *store.Store, opt Options) (*API, error) {
 
 func (a *API) register() {
 	a.registerStatus()
+	a.registerLog()
 	a.registerConsumers()
 	a.registerTokens()
 	a.registerTargets()

@@ -16,6 +16,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/api"
+	"keyward/manager/audit"
 	"keyward/manager/rego"
 	"keyward/manager/store"
 )
@@ -27,6 +28,7 @@ type server struct {
 	admin, operator, auditor string
 	log                      *lockedBuffer
 	mu                       sync.Mutex
+	keeper                   *audit.Keeper
 	now                      time.Time
 	step                     time.Duration // that the clock moves on when it is read
 }
@@ -71,8 +73,9 @@ func newServer(t *testing.T) *server {
 	}
 	t.Cleanup(func() { s.store.Close() })
 	s.admin, s.operator, s.auditor = s.token(t, manager.Admin), s.token(t, manager.Operator), s.token(t, manager.Auditor)
+	s.keeper = newKeeper(t, s.store)
 	a, err := api.New(s.store, api.Options{
-		Compiler: rego.Compiler{}, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Now: s.clock,
+		Compiler: rego.Compiler{}, Keeper: s.keeper, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Now: s.clock,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -270,6 +273,9 @@ func TestRoles(t *testing.T) {
 	}{
 		{"GET /v1/status", "", 200, 200, 200, 401},
 		{"GET /v1/events", "", 200, 200, 200, 401},
+		{"GET /v1/log", "", 200, 200, 200, 401},
+		{"GET /v1/log/export", "", 200, 200, 200, 401},
+		{"POST /v1/log/drop", `{"before":1000000}`, 403, 403, 422, 401},
 		{"GET /v1/admin-tokens", "", 200, 200, 200, 401},
 		{"POST /v1/consumers/worker-1/suspend", "", 403, 200, 200, 401},
 		{"POST /v1/consumers/worker-1/resume", "", 403, 200, 200, 401},

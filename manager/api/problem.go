@@ -48,6 +48,7 @@ var kinds = []struct {
 	{manager.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency-key-reused"},
 	{manager.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{errNoVersion, http.StatusPreconditionRequired, "if-match-required"},
+	{errNoKeeper, http.StatusNotImplemented, "no-keeper"},
 	{errNoCompiler, http.StatusNotImplemented, "no-compiler"},
 }
 

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -38,24 +37,40 @@ func (h header) line() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// exportPage is how many entries are read at once.
-const exportPage = 1000
+// Bounds of a part of an export.
+const (
+	exportPage  = 1000    // entries that are read at once
+	exportBytes = 4 << 20 // after which a part ends; one entry may be larger
+)
 
 // Export writes the whole log up to now, with all its checkpoints, in a form that
 // [Verify] reads.
 func (k *Keeper) Export(ctx context.Context, w io.Writer) error {
+	part, size, err := k.ExportHead(ctx)
+	for next := uint64(0); err == nil; {
+		if _, err := w.Write(part); err != nil || next == size {
+			return err
+		}
+		part, next, err = k.ExportPart(ctx, size, next)
+	}
+	return err
+}
+
+// ExportHead returns the first line of an export of the log up to now, and how
+// many entries belong to it.
+func (k *Keeper) ExportHead(ctx context.Context) (line []byte, size uint64, err error) {
 	last, err := k.Checkpoint(ctx)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	h := header{Format: Format, Key: k.PublicKey(), Size: last.Size}
 	for after := uint64(0); after < last.Size; {
 		page, err := k.store.Checkpoints(ctx, after, exportPage)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		if len(page) == 0 {
-			return fmt.Errorf("audit: the checkpoint of %d entries is gone", last.Size)
+			return nil, 0, fmt.Errorf("audit: the checkpoint of %d entries is gone", last.Size)
 		}
 		for _, c := range page {
 			if after = c.Size; after <= last.Size {
@@ -63,39 +78,33 @@ func (k *Keeper) Export(ctx context.Context, w io.Writer) error {
 			}
 		}
 	}
-	line, err := h.line()
-	if err != nil {
-		return err
-	}
-	out := bufio.NewWriterSize(w, 1<<16)
-	if _, err := out.Write(line); err != nil {
-		return err
-	}
-	if err := k.exportEntries(ctx, out, last.Size); err != nil {
-		return err
-	}
-	return out.Flush()
+	line, err = h.line()
+	return line, last.Size, err
 }
 
-func (k *Keeper) exportEntries(ctx context.Context, out io.Writer, size uint64) error {
-	var line []byte
-	for next := uint64(0); next < size; {
-		page, err := k.store.Log(ctx, next, int(min(exportPage, size-next)))
-		if err != nil {
-			return err
-		}
-		if len(page) == 0 {
-			return fmt.Errorf("audit: the log has no entry at position %d", next)
-		}
-		for i := range page {
-			line = appendLine(line[:0], &page[i])
-			if _, err := out.Write(line); err != nil {
-				return err
-			}
-		}
-		next = page[len(page)-1].Position + 1
+// ExportPart returns lines of an export of size entries, from a position on, and
+// the position of the next part: size after the last.
+func (k *Keeper) ExportPart(ctx context.Context, size, from uint64) (lines []byte, next uint64, err error) {
+	if err := k.within(ctx, size); err != nil {
+		return nil, 0, err
 	}
-	return nil
+	if from >= size {
+		return nil, 0, &manager.FieldError{Field: "from", Why: fmt.Sprintf("is not below size %d", size)}
+	}
+	page, err := k.store.Log(ctx, from, int(min(exportPage, size-from)))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(page) == 0 || page[0].Position != from {
+		return nil, 0, fmt.Errorf("audit: the log has no entry at position %d", from)
+	}
+	for i := range page {
+		lines = appendLine(lines, &page[i])
+		if next = page[i].Position + 1; len(lines) > exportBytes {
+			break
+		}
+	}
+	return lines, next, nil
 }
 
 func appendLine(b []byte, e *manager.LogEntry) []byte {

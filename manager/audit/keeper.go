@@ -162,3 +162,11 @@ func (k *Keeper) within(ctx context.Context, size uint64) error {
 	}
 	return err
 }
+
+// Root is the root hash of the log's first size entries.
+func (k *Keeper) Root(ctx context.Context, size uint64) (tlog.Hash, error) {
+	if err := k.within(ctx, size); err != nil {
+		return tlog.Hash{}, err
+	}
+	return newTree(ctx, k.store).root(size)
+}

@@ -30,8 +30,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		newAdminToken(), newConsumer(), newCredential(), newDemo(), newEnvoy(), newEvents(), newGateway(), newGrant(),
-		newImport(), newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newStatus(), newTarget(), newToken(),
+		newAdminToken(), newAudit(), newConsumer(), newCredential(), newDemo(), newEnvoy(), newEvents(), newGateway(), newGrant(), newImport(),
 		newManager(), newPlugins(), newPolicy(), newRoom(), newSeal(), newSnapshot(), newStatus(), newTarget(), newToken(), newWorker(),
 	)
 	return root

@@ -80,10 +80,6 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if workers != nil {
 		opt.Workers = workers
 	}
-	a, err := api.New(s, opt)
-	if err != nil {
-		return err
-	}
 	binaries, err := c.Plugins.load()
 	if err != nil {
 		return fmt.Errorf("plugins: %w", err)
@@ -101,6 +97,11 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		return err
 	}
 	log.Info("checkpoints of the audit log are signed by", slog.String("key", keeper.PublicKey()))
+	opt.Keeper = keeper
+	a, err := api.New(s, opt)
+	if err != nil {
+		return err
+	}
 	gateways := channel.New(s, channel.Options{Key: key, Log: log, Stop: ctx.Done()})
 	rooms, err := c.Matrix.service(s, log, registry)
 	if err != nil {
