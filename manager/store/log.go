@@ -166,9 +166,12 @@ func (s *Store) AppendRecords(ctx context.Context, gateway, vm string, records [
 // those from first on that are there.
 func sequences(ctx context.Context, q queryer, gateway, vm string, first uint64) (last uint64, known map[uint64]bool, err error) {
 	const where = ` FROM log WHERE gateway = $1 AND vm = $2 AND sequence > 0`
-	err = q.QueryRowContext(ctx, `SELECT COALESCE(MAX(sequence), 0)`+where, gateway, vm).Scan(&last)
-	if err != nil || last < first {
-		return last, nil, err
+	err = q.QueryRowContext(ctx, `SELECT sequence`+where+` ORDER BY sequence DESC LIMIT 1`, gateway, vm).Scan(&last)
+	if noRows(err) || err == nil && last < first {
+		return last, nil, nil
+	}
+	if err != nil {
+		return 0, nil, err
 	}
 	rows, err := q.QueryContext(ctx, `SELECT sequence`+where+` AND sequence >= $3`, gateway, vm, first)
 	if err != nil {

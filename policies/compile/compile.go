@@ -27,7 +27,7 @@ const (
 )
 
 // DefaultEntrypoints are the rules that the gateway asks for.
-var DefaultEntrypoints = []string{"keyward/allow", "keyward/deny", "keyward/ask"}
+var DefaultEntrypoints = []string{"keyward/allow", "keyward/deny", "keyward/ask", "keyward/log/mask"}
 
 // A Source is a policy as it is written.
 type Source struct {

@@ -147,11 +147,15 @@ func (x *stream) arguments(r *policies.Record) {
 	*s = x.msg.Arguments.AppendJSON((*s)[:0])
 	sum := sha256.Sum256(*s)
 	r.Digest = hex.EncodeToString(sum[:])
+	if auditOf(x.target).Arguments {
+		x.keepArguments(r)
+	}
 }
 
 // harmless is s without what looks like a secret, cut to the bound of a record's
 // text.
 func harmless(s string) string {
+	s, _ = redact(s)
 	if len(s) > policies.MaxRecordText {
 		n := policies.MaxRecordText
 		for n > 0 && !utf8.RuneStart(s[n]) {

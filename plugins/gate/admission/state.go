@@ -24,6 +24,7 @@ type judge struct {
 	allow  entrypoint
 	deny   entrypoint
 	ask    entrypoint
+	mask   entrypoint
 	inputs inputs
 }
 
@@ -64,7 +65,7 @@ func newJudge(policy *snapshot.Policy) (*judge, error) {
 			Depth:        policies.MaxPolicyDepth,
 		}),
 	}
-	for name, e := range map[string]*entrypoint{"keyward/allow": &j.allow, "keyward/deny": &j.deny, "keyward/ask": &j.ask} {
+	for name, e := range map[string]*entrypoint{"keyward/allow": &j.allow, "keyward/deny": &j.deny, "keyward/ask": &j.ask, "keyward/log/mask": &j.mask} {
 		e.Entrypoint, e.there = program.Entrypoint(name)
 	}
 	if !j.allow.there {
