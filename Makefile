@@ -49,6 +49,10 @@ bench-engine: ## measure the policy engine beside OPA, natively and in wasm, int
 bench-scale: plugins ## measure what grows with the number of consumers, into dist/bench-scale.json
 	$(GO) run ./tools/bench/scale $(BENCHFLAGS)
 
+.PHONY: bench-audit
+bench-audit: ## measure the audit log and its verifier, into dist/audit.json
+	$(GO) run ./tools/bench/audit -json dist/audit.json $(BENCHFLAGS)
+
 .PHONY: plugins
 plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-256 sums
 

@@ -2,12 +2,16 @@ package channel_test
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"keyward/manager"
+	"keyward/plugins/filter"
+	"keyward/plugins/filter/filtertest"
 	"keyward/plugins/record"
 	"keyward/policies"
 )
@@ -59,5 +63,55 @@ func TestAGatewaysRecordsAreKeptOnce(t *testing.T) {
 	entries, err := w.store.Log(t.Context(), before, 10)
 	if err != nil || len(entries) != 1 || entries[0].Gateway != "edge" || entries[0].VM != "vm-1" || entries[0].Record.ID != "01J" {
 		t.Errorf("log = %+v, %v", entries, err)
+	}
+}
+
+// A gateway's outbox and the Manager keep each record once, however often a
+// batch or its answer is lost on the way.
+func TestRecordsSurviveABadNetwork(t *testing.T) {
+	w := newWorld(t)
+	before, err := w.store.LogSize(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	host := &filtertest.LiveHost{Host: filtertest.Host{Time: time.Now().UnixNano()}, Store: &filtertest.Store{}}
+	bad := true
+	host.Serve = func(c filter.Call) (filter.Answer, bool) {
+		if bad && random.IntN(3) == 0 {
+			return filter.Answer{Status: 503}, true // it did not arrive
+		}
+		status := w.send(w.token, c.Body)
+		if bad && random.IntN(3) == 0 {
+			return filter.Answer{Status: 504}, true // its answer did not
+		}
+		return filter.Answer{Status: status}, true
+	}
+	var stored uint64
+	o := record.NewOutbox(host, func(upTo uint64) { stored = upTo })
+	o.SendTo(record.Destination{Cluster: "manager", Authority: "manager", Token: w.token})
+	const records = 500
+	pass := func() {
+		host.Time += int64(100 * time.Millisecond)
+		o.Tick(host.Time, false)
+	}
+	for n := range records {
+		r := policies.Record{Type: policies.RecordDecision, ID: fmt.Sprint(n), Time: time.Unix(1, 0).UTC(), Verdict: policies.Allow}
+		o.Add(&r, o.Reserve(), host.Time)
+		if n%5 == 0 {
+			pass()
+		}
+	}
+	for bad = false; stored < records; {
+		pass()
+	}
+	entries, err := w.store.Log(t.Context(), before, 2*records)
+	if err != nil || len(entries) != records {
+		t.Fatalf("%d entries, %v, want %d", len(entries), err, records)
+	}
+	for i, e := range entries {
+		if e.Record == nil || e.Record.ID != fmt.Sprint(i) || e.Record.Sequence != uint64(i)+1 {
+			t.Fatalf("entry %d = %+v", i, e)
+		}
 	}
 }
