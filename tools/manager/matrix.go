@@ -1,15 +1,18 @@
 package manager
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyward/manager/matrix"
+	"keyward/manager/matrix/message"
 	"keyward/manager/store"
 )
 
@@ -79,5 +82,9 @@ func (c *MatrixConfig) service(s *store.Store, log *slog.Logger, registry promet
 	}
 	o := c.options
 	o.Log, o.Metrics = log, registry
+	o.Checkpoint = func(ctx context.Context) (message.Checkpoint, time.Time, error) {
+		c, err := s.LastCheckpoint(ctx)
+		return message.Checkpoint{Size: c.Size, Note: c.Note}, c.Time, err
+	}
 	return matrix.New(s, o)
 }
