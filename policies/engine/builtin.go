@@ -130,7 +130,7 @@ func (vm *VM) failed(err error, pc int32) (Value, error) {
 	}
 	switch e := err.(type) {
 	case failure:
-		if vm.strict && (vm.fault == nil || vm.fault.Code == ErrConflict) {
+		if vm.strict && vm.fault == nil {
 			vm.fault = vm.stop(pc, e.code, e.message)
 		}
 		return Value{}, nil

@@ -93,9 +93,7 @@ func (vm *VM) run(fn int32) (Value, *Error) {
 			if old := vm.val(regs, in.A); old.IsUndefined() {
 				regs[in.A] = v
 			} else if !vm.equal(old, v) {
-				if err := vm.conflict(pc, "complete rules must not produce multiple outputs"); err != nil {
-					return Value{}, err
-				}
+				return Value{}, vm.stop(pc, ErrConflict, "complete rules must not produce multiple outputs")
 			}
 		case OpScan:
 			over := operand(consts, regs, in.B)
@@ -317,19 +315,6 @@ func (vm *VM) dotCollector(c *collector, key Value) Value {
 // stop makes the error that ends an evaluation at pc.
 func (vm *VM) stop(pc int32, code ErrorCode, message string) *Error {
 	return &Error{Code: code, Message: message, Location: vm.prog.location(pc)}
-}
-
-// conflict is stop for two values where there may be one. A strict evaluation
-// goes on: should a builtin fail, that is what it ends with, in whichever order.
-func (vm *VM) conflict(pc int32, message string) *Error {
-	err := vm.stop(pc, ErrConflict, message)
-	if !vm.strict {
-		return err
-	}
-	if vm.fault == nil {
-		vm.fault = err
-	}
-	return nil
 }
 
 // overdrawn returns the error of an evaluation whose last step was one too many.

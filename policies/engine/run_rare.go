@@ -27,7 +27,7 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 	case OpInsertOnce:
 		if c := vm.thaw(&regs[in.A], KindObject); c != nil {
 			if !vm.insert(c, vm.val(regs, in.B), vm.val(regs, in.C), true) {
-				return true, vm.conflict(pc, "object keys must be unique")
+				return false, vm.stop(pc, ErrConflict, "object keys must be unique")
 			}
 			return true, nil
 		}

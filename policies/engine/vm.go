@@ -37,7 +37,7 @@ type VM struct {
 	budget int // instructions left
 	memory int // bytes left
 	err    *Error
-	fault  *Error // what a strict evaluation will end with
+	fault  *Error // of a builtin, which a strict evaluation will end with
 
 	regs    []Value
 	frames  []frame
@@ -108,8 +108,8 @@ func (p *Program) NewVM(l Limits) *VM {
 
 // Strict sets whether an error in a builtin is one of the evaluation. As in OPA,
 // it makes the expression undefined; only a strict evaluation, which goes on all
-// the same, has the first such error in the end instead of a result, and instead of
-// a conflict: which of them comes first depends on the order of rules.
+// the same, has the first such error in the end instead of a result, or instead of a
+// conflict that comes later.
 func (vm *VM) Strict(on bool) { vm.strict = on }
 
 // Cancel ends the evaluation in progress, and all until the next Begin, with the
