@@ -14,10 +14,7 @@ var collectionBuiltins = []builtin{
 		if err := sets("and", a); err != nil {
 			return Value{}, err
 		}
-		if a[1].Len() < a[0].Len() { // of equal numbers, the smaller set's spelling stays
-			return vm.filterSet(a[1], a[0].contains)
-		}
-		return vm.filterSet(a[0], a[1].contains)
+		return vm.intersect(a[0], a[1])
 	}},
 	{"or", 2, func(vm *VM, a []Value) (Value, error) {
 		if err := sets("or", a); err != nil {
@@ -94,11 +91,20 @@ func intersection(vm *VM, a []Value) (Value, error) {
 	common := list[0]
 	for _, s := range list[1:] {
 		var err error
-		if common, err = vm.filterSet(common, s.contains); err != nil {
+		if common, err = vm.intersect(common, s); err != nil {
 			return Value{}, err
 		}
 	}
 	return common, nil
+}
+
+// intersect takes elements from the smaller set, as OPA does: equal numbers may
+// be written otherwise in the other.
+func (vm *VM) intersect(x, y Value) (Value, error) {
+	if y.Len() < x.Len() {
+		x, y = y, x
+	}
+	return vm.filterSet(x, y.contains)
 }
 
 func arrayOf(name string, a []Value, i int) ([]Value, error) {

@@ -23,6 +23,9 @@ func sprintf(vm *VM, a []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	if text, ok := plainFormat(format, elems, vm.memory); ok {
+		return vm.text(text)
+	}
 	size := widths(format)
 	args := make([]any, len(elems))
 	for i, e := range elems {
@@ -47,6 +50,36 @@ func sprintf(vm *VM, a []Value) (Value, error) {
 		return Value{}, errLimits
 	}
 	return vm.text(fmt.Sprintf(format, args...))
+}
+
+// plainFormat formats what needs nothing of fmt, as most policies do: strings for
+// %s and %v, integers for %d and %v, each given once. It leaves to fmt whatever is
+// longer than limit.
+func plainFormat(format string, elems []Value, limit int) (text string, ok bool) {
+	var room [256]byte
+	out := room[:0]
+	next := 0
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' {
+			out = append(out, format[i])
+			continue
+		}
+		if i++; i == len(format) || next == len(elems) {
+			return "", false
+		}
+		e := elems[next]
+		next++
+		switch verb := format[i]; {
+		case e.Kind() == KindString && (verb == 's' || verb == 'v') && len(out)+len(e.str()) <= limit:
+			out = append(out, e.str()...)
+		case e.Kind() == KindNumber && e.p == nil && (verb == 'd' || verb == 'v'):
+			n, _ := e.Int()
+			out = strconv.AppendInt(out, n, 10)
+		default:
+			return "", false
+		}
+	}
+	return string(out), next == len(elems) && len(out) <= limit
 }
 
 // widths returns a bound of what the numbers in a format can make it grow.

@@ -69,6 +69,13 @@ func run(ctx context.Context, jsonFile, tableFile, only string, rounds int, roun
 	text := table(rows)
 	fmt.Print(text)
 	if tableFile != "" {
+		old, err := os.ReadFile(tableFile)
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if i := strings.Index(string(old), "\n## "); i >= 0 {
+			text += string(old[i:]) // what people wrote below the table
+		}
 		if err := os.WriteFile(tableFile, []byte(text), 0o644); err != nil {
 			return err
 		}
