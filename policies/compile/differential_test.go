@@ -58,10 +58,10 @@ type campaign struct {
 	Differences int `json:"differences"`
 
 	refused, policies, bounded, crashed, values, errors, stepped, twofold int
-	statements                                                   map[string]int // of plans, by type
-	called, defined                                              map[string]int // builtins, by name
-	queue                                                        []*ast.Builtin
-	seen                                                         map[string]int // differences by what they are about
+	statements                                                            map[string]int // of plans, by type
+	called, defined                                                       map[string]int // builtins, by name
+	queue                                                                 []*ast.Builtin
+	seen                                                                  map[string]int // differences by what they are about
 }
 
 const (
