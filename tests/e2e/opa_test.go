@@ -23,11 +23,13 @@ import (
 	"keyward/manager/client"
 	"keyward/manager/rego"
 	"keyward/manager/store"
+	"keyward/tests/testenv"
 )
 
 // TestAStockOPARunsTheLivePolicy lets OPA load the Manager's bundle, and follow
 // it by long polling.
 func TestAStockOPARunsTheLivePolicy(t *testing.T) {
+	testenv.Heavy(t, "the real opa, built")
 	tools, err := exec.Command("../../scripts/tools").Output()
 	if err != nil {
 		t.Fatalf("scripts/tools, which has opa: %v", err)
