@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -94,11 +92,8 @@ bundles:
 // startOPA runs opa until the test ends, and returns its base URL.
 func startOPA(t *testing.T, opa, config string) string {
 	t.Helper()
-	cmd := exec.Command(opa, "run", "--server", "--addr=127.0.0.1:0", "--config-file="+config, "--log-format=json", "--disable-telemetry")
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	addr := freeAddress(t)
+	cmd := exec.Command(opa, "run", "--server", "--addr="+addr, "--config-file="+config, "--disable-telemetry")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,16 +101,7 @@ func startOPA(t *testing.T, opa, config string) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
 	})
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		var l struct{ Addrs []string }
-		_ = json.Unmarshal(lines.Bytes(), &l) // other lines have none
-		if _, port, ok := strings.Cut(fmt.Sprint(l.Addrs), "127.0.0.1:"); ok && !strings.HasPrefix(port, "0]") {
-			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return "http://127.0.0.1:" + strings.TrimRight(port, "]")
-		}
-	}
-	t.Fatal("opa ended without saying where it listens")
-	return ""
+	return "http://" + addr
 }
 
 // decides waits until OPA answers as it should.
