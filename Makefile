@@ -52,9 +52,16 @@ bench-scale: plugins ## measure what grows with the number of consumers, into di
 .PHONY: bench-audit
 bench-audit: ## measure the audit log and its verifier, into dist/audit.json
 	$(GO) run ./tools/bench/audit -json dist/audit.json $(BENCHFLAGS)
+.PHONY: bench-workers
+bench-workers: plugins ## measure Workers from creation to first calls, N=50 at once, into dist/bench-workers.json
+	KEYWARD_BENCH_WORKERS=$(or $(N),50) $(GO) test -count=1 -timeout=30m -v -run='^TestBenchWorkers$$' ./tests/e2e/workers | grep -v time=
 
 .PHONY: plugins
 plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-256 sums
+
+.PHONY: forward
+forward: ## build what passes Workers' connections to the gateway, into bin/keyward-forward
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/keyward-forward ./tools/forward
 
 .PHONY: check
 check: ## lint everything, and fail if that changes a file

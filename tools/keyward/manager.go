@@ -38,6 +38,8 @@ func newManager() *cobra.Command {
     dir: dist
     listen: 127.0.0.1:8703
 
+With workers: it runs Workers in containers, see docs/workers.md.
+
 The first start prints an admin token that ends after a day.`,
 		Example: `  keyward manager --config manager.yaml
 

@@ -58,6 +58,9 @@ func TestLoadConfig(t *testing.T) {
 		"no name of the Manager":               "store: {dsn: x}\nplugins: {dir: d, publish: {to: kubernetes, url: 'http://x/'}}\n",
 		"rooms without a way to make accounts": "store: {dsn: x}\nmatrix: {homeserver: http://hs, user: '@k:hs', admins: ['@a:hs']}\n",
 		"rooms with a secret that isn't":       "store: {dsn: x}\nmatrix: {homeserver: http://hs, user: '@k:hs', admins: ['@a:hs'], registrationSecretFile: none}\n",
+		"Workers nowhere":                      "store: {dsn: x}\nworkers: {gateway: 'http://gateway:8080'}\n",
+		"Workers without forwarder":            "store: {dsn: x}\nworkers: {docker: {to: 'host:1'}}\n",
+		"an overlap without end":               "store: {dsn: x}\nworkers: {docker: {to: 'host:1', forwarder: f}, rotate: {every: 1h, overlap: 1h}}\n",
 	} {
 		if _, err := manager.LoadConfig(writeConfig(t, text)); err == nil {
 			t.Errorf("%s: loaded", name)

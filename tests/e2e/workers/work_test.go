@@ -1,0 +1,209 @@
+package workers_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"keyward/manager"
+	"keyward/manager/store"
+	"keyward/tests/testenv"
+)
+
+// TestAWorkerWorks takes a Worker from its creation to its end, and looks for real
+// keys in all that there is afterwards.
+func TestAWorkerWorks(t *testing.T) {
+	needE2E(t)
+	w := newWorld(t)
+	image := w.Image(t, "agent", testenv.GoBuildStatic(t, "./tests/e2e/workers/agent"))
+	start := time.Now()
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.CreateWorker(ctx, manager.NewWorker{
+			ID: "researcher", WorkerSpec: manager.WorkerSpec{Image: image},
+			Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"echo"}}}, {Target: "llm"}},
+		})
+		return err
+	})
+	first := w.works(t)
+	t.Logf("from the wish to the answers of three calls: %v", time.Since(start))
+	w.inspect(t)
+	found := w.search(t, "while it runs")
+
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.ResetWorker(ctx, "researcher", 0)
+		return err
+	})
+	second := w.works(t)
+	if first.Run == second.Run {
+		t.Error("the reset kept the container")
+	}
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.RotateWorker(ctx, "researcher", 0, manager.WorkerRotation{})
+		return err
+	})
+	if third := w.works(t); third.TokenID == second.TokenID {
+		t.Error("the rotation kept the token")
+	}
+	found += w.search(t, "after a rotation")
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.DeleteWorker(ctx, "researcher", 0)
+		return err
+	})
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := w.Worker(t.Context(), "researcher"); errors.Is(err, manager.ErrNotFound) {
+			break
+		} else if err != nil || time.Now().After(deadline) {
+			t.Fatalf("it is not deleted: %v\n%s", err, w.log.String())
+		}
+	}
+	if list, err := w.backend.Instances(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("left: %+v, %v", list, err)
+	}
+	found += w.search(t, "at the end")
+	writeProbes(t, map[string]int{"canary_places": places, "canary_found": found})
+}
+
+// works waits until the Worker's container has done its job, and checks how.
+func (w *world) works(t *testing.T) manager.Worker {
+	t.Helper()
+	var got manager.Worker
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		var err error
+		if got, err = w.Worker(t.Context(), "researcher"); err != nil {
+			t.Fatal(err)
+		}
+		if got.Task == "" && got.Problem == "" {
+			break
+		}
+		if time.Now().After(deadline) || got.Task == "" {
+			t.Fatalf("it is %+v\n%s", got, w.log.String())
+		}
+	}
+	var r struct{ Allowed, Denied, Chat string }
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		b, err := w.backend.Logs(t.Context(), "researcher", 10)
+		if err == nil && bytes.HasSuffix(b, []byte("}\n")) {
+			if err := json.Unmarshal(b, &r); err != nil {
+				t.Fatalf("%v: %s", err, b)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it wrote %q, %v", b, err)
+		}
+	}
+	if !strings.HasPrefix(r.Allowed, "200 ") || !strings.Contains(r.Allowed, "done, with") {
+		t.Errorf("the allowed call: %s", r.Allowed)
+	}
+	if !strings.Contains(r.Denied, `"error"`) || strings.Contains(r.Denied, "done, with") {
+		t.Errorf("the denied call: %s", r.Denied)
+	}
+	if !strings.HasPrefix(r.Chat, "200 ") || !strings.Contains(r.Chat, "hello there") {
+		t.Errorf("the chat: %s", r.Chat)
+	}
+	return got
+}
+
+// inspect checks that what the engine tells of a Worker has its token and no other
+// secret.
+func (w *world) inspect(t *testing.T) {
+	t.Helper()
+	var c struct{ Config struct{ Env []string } }
+	if err := json.Unmarshal(w.Get(t, "/v1.41/containers/keyward-worker-researcher/json"), &c); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range c.Config.Env {
+		name, value, _ := strings.Cut(v, "=")
+		if strings.HasPrefix(value, "kwt_") || strings.HasPrefix(value, "http://gateway:8080") || strings.HasPrefix(value, manager.WorkerFiles) {
+			continue
+		}
+		switch name {
+		case "KEYWARD_WORKER", "HICLAW_WORKER_NAME", "HICLAW_FS_ACCESS_KEY", "HICLAW_FS_BUCKET", "HICLAW_STORAGE_PREFIX", "HICLAW_MATRIX_DOMAIN", "HOME", "PATH":
+		default:
+			t.Errorf("its environment has %q", v)
+		}
+	}
+}
+
+// places is how many kinds of places are searched.
+const places = 9
+
+// search looks for the real keys wherever they could have got to, and counts where
+// they did.
+func (w *world) search(t *testing.T, when string) (found int) {
+	t.Helper()
+	everywhere := map[string][]byte{
+		"the log of the Manager's parts": []byte(w.log.String()),
+		"the log of the gateway":         []byte(w.gateway.Log()),
+		"the metrics":                    w.metrics(t),
+		"the store":                      w.files(t),
+		"the backup of the store":        w.backup(t),
+	}
+	if _, err := w.backend.Instance(t.Context(), "researcher"); err == nil {
+		const c = "/v1.41/containers/keyward-worker-researcher"
+		everywhere["docker inspect"] = w.Get(t, c+"/json")
+		everywhere["its filesystem"] = w.Get(t, c+"/export")
+		everywhere["its files"] = w.Get(t, c+"/archive?path="+manager.WorkerFiles)
+		logs, err := w.backend.Logs(t.Context(), "researcher", manager.MaxLogLines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		everywhere["its log"] = logs
+	}
+	for where, content := range everywhere {
+		for _, key := range w.keys {
+			if bytes.Contains(content, []byte(key)) {
+				found++
+				t.Errorf("%s: a real key is in %s", when, where)
+			}
+		}
+	}
+	return found
+}
+
+func (w *world) metrics(t *testing.T) []byte {
+	t.Helper()
+	all, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Append(nil, all)
+}
+
+// files are those of the store, with its log of writes.
+func (w *world) files(t *testing.T) []byte {
+	t.Helper()
+	var all []byte
+	found, err := filepath.Glob(filepath.Join(w.dir, "keyward.db*"))
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	for _, path := range found {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return all
+}
+
+func (w *world) backup(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "backup.db")
+	if err := w.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
