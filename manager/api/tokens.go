@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"keyward/manager"
 	"keyward/manager/store"
@@ -9,8 +10,9 @@ import (
 
 type tokenFilter struct {
 	Paged
-	Consumer string `query:"consumer" pattern:"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$" maxLength:"63" doc:"Only this consumer's"`
-	Replaced bool   `query:"replaced" doc:"Only those that were rotated and still work: last_used says who has not moved on"`
+	Consumer string    `query:"consumer" pattern:"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$" maxLength:"63" doc:"Only this consumer's"`
+	Replaced bool      `query:"replaced" doc:"Only those that were rotated and still work: last_used says who has not moved on"`
+	Before   time.Time `query:"issued_before" doc:"Only those that were issued before it and still work: what is older than a policy allows"`
 }
 
 type issueToken struct {
@@ -41,7 +43,7 @@ func (a *API) registerTokens() {
 		})
 	read(a, operation("list-tokens", "GET "+path, "List consumer tokens", manager.Auditor),
 		func(ctx context.Context, in *tokenFilter) (*listed[manager.Token], error) {
-			return listOf(a.store.Tokens(ctx, store.TokenFilter{Consumer: in.Consumer, Replaced: in.Replaced}, in.page()))
+			return listOf(a.store.Tokens(ctx, store.TokenFilter{Consumer: in.Consumer, Replaced: in.Replaced, Before: in.Before}, in.page()))
 		})
 	read(a, operation("get-token", "GET "+path+"/{id}", "Get what is known of a consumer token", manager.Auditor),
 		func(ctx context.Context, in *ByID) (*object[manager.Token], error) {

@@ -38,6 +38,9 @@ type TokenFilter struct {
 	// Replaced takes only those that were rotated and still open something: LastUsed
 	// says who has not moved on.
 	Replaced bool
+	// Before takes only those that were issued before it and still open something;
+	// zero: whenever.
+	Before time.Time
 }
 
 // Tokens returns a page of tokens.
@@ -47,9 +50,16 @@ func (r reader) Tokens(ctx context.Context, f TokenFilter, p manager.Page) (mana
 	if f.Consumer != "" {
 		where = "x.consumer = $1" // lets the index be used
 	}
-	if f.Replaced {
-		where += " AND x.replaced_by <> '' AND NOT x.revoked AND (x.expires = 0 OR x.expires > $2)"
+	if f.Replaced || !f.Before.IsZero() {
+		where += " AND NOT x.revoked AND (x.expires = 0 OR x.expires > $2)"
 		args = append(args, r.now().UnixMilli())
+	}
+	if f.Replaced {
+		where += " AND x.replaced_by <> ''"
+	}
+	if !f.Before.IsZero() {
+		where += " AND x.created < $3"
+		args = append(args, f.Before.UnixMilli())
 	}
 	rows, err := tokens.page(ctx, r.q, p, where, args...)
 	l := manager.List[manager.Token]{Items: make([]manager.Token, len(rows.Items)), After: rows.After}

@@ -40,6 +40,11 @@ func testTokens(t *testing.T, f *fixture) {
 	if err != nil || !got.LastUsed.Equal(seen) || got.Version != 1 {
 		t.Errorf("token = %+v, %v, want last used %v and the same version", got, err, seen)
 	}
+	for before, want := range map[time.Time]int{start: 0, start.Add(time.Second): 1} {
+		if old, err := f.Tokens(t.Context(), store.TokenFilter{Before: before}, manager.Page{}); err != nil || len(old.Items) != want {
+			t.Errorf("issued before %v: %+v, %v; want %d", before, old.Items, err, want)
+		}
+	}
 	revoked := get(t, f, func(ctx context.Context, tx *store.Tx) (manager.Token, error) {
 		return tx.RevokeToken(ctx, w.token.Object.ID, got.Version)
 	})
