@@ -13,32 +13,40 @@ const (
 	maxCachedBytes = 1 << 20 // in shared form; decoded some times that
 )
 
-// A cache keeps entries of one kind decoded.
-type cache[T any] struct {
+// A cache keeps entries of one kind decoded. It is not generic, as each kind
+// would have its own copy in a plugin.
+type cache struct {
 	kind    string
-	decode  func([]byte) (*T, error)
-	entries map[string]*cached[T]
+	decode  func([]byte) (any, error) // to a pointer
+	entries map[string]*cached
 	bytes   int
 }
 
-type cached[T any] struct {
-	value  *T
+type cached struct {
+	value  any
 	cas    uint32
 	newest bool  // there was no version to come
 	at     point // that it was last looked at
 	size   int
 }
 
-func newCache[T any](kind string, decode func([]byte) (*T, error)) *cache[T] {
-	return &cache[T]{kind: kind, decode: decode}
+func newCache[T any](kind string, decode func([]byte) (*T, error)) *cache {
+	return &cache{kind: kind, decode: func(b []byte) (any, error) { return decode(b) }}
 }
 
-func (c *cache[T]) clear() { c.entries, c.bytes = nil, 0 }
+// find is [cache.get] of a cache of T.
+func find[T any](c *cache, s *space, p point, id string) (*T, error) {
+	v, err := c.get(s, p, id)
+	t, _ := v.(*T)
+	return t, err
+}
+
+func (c *cache) clear() { c.entries, c.bytes = nil, 0 }
 
 // get is the entry of id at p; nil when there is none. It asks the host once for
 // each p. Entries that are not there are not kept, as any number of them can be
 // asked for.
-func (c *cache[T]) get(s *space, p point, id string) (*T, error) {
+func (c *cache) get(s *space, p point, id string) (any, error) {
 	e := c.entries[id]
 	if e != nil && e.at == p {
 		return e.value, nil
@@ -69,7 +77,7 @@ func (c *cache[T]) get(s *space, p point, id string) (*T, error) {
 	if i < 0 || versions[i].payload == nil {
 		return nil, nil
 	}
-	e = &cached[T]{cas: cas, newest: i == len(versions)-1, at: p, size: len(stored)}
+	e = &cached{cas: cas, newest: i == len(versions)-1, at: p, size: len(stored)}
 	if e.value, err = c.decode(versions[i].payload); err != nil {
 		return nil, err
 	}
@@ -77,15 +85,15 @@ func (c *cache[T]) get(s *space, p point, id string) (*T, error) {
 	return e.value, nil
 }
 
-func (c *cache[T]) add(id string, e *cached[T]) {
+func (c *cache) add(id string, e *cached) {
 	if c.entries == nil || len(c.entries) >= maxCached || c.bytes+e.size > maxCachedBytes {
-		c.entries, c.bytes = make(map[string]*cached[T]), 0
+		c.entries, c.bytes = make(map[string]*cached), 0
 	}
 	c.entries[id] = e
 	c.bytes += e.size
 }
 
-func (c *cache[T]) drop(id string) {
+func (c *cache) drop(id string) {
 	if e := c.entries[id]; e != nil {
 		c.bytes -= e.size
 		delete(c.entries, id)

@@ -62,7 +62,11 @@ func begin(t *testing.T, shared *filtertest.Store, s *snapshot.Snapshot, life ui
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.add(s); err != nil {
+	s, texts, err := snapshot.DecodeTexts(snapshot.Encode(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.add(s, texts); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -21,15 +21,15 @@ type Reader struct {
 	cas   uint32            // of the state looked at last
 	bad   policies.Reason   // why that one can't be used
 	view  *View             // at the state; nil: none
-	index *cache[[]string]  // its one entry has the ID ""
+	index *cache            // its one entry has the ID ""
 	sets  *snapshot.Targets // of the index below
 	setOf *[]string
-	lists *cache[snapshot.Target]
+	lists *cache
 
-	policies    *cache[snapshot.Policy] // its one entry has the ID ""
-	consumers   *cache[snapshot.Consumer]
-	credentials *cache[snapshot.Credential]
-	tokens      *cache[string]
+	policies    *cache // its one entry has the ID ""
+	consumers   *cache
+	credentials *cache
+	tokens      *cache
 }
 
 // NewReader reads what was written with the same gateway token. Beyond maxStale
@@ -121,7 +121,7 @@ func (r *Reader) forget() {
 // load makes the view at the state.
 func (r *Reader) load() policies.Reason {
 	r.view = nil
-	index, err := r.index.get(r.space, r.state.point, "")
+	index, err := find[[]string](r.index, r.space, r.state.point, "")
 	if err != nil || index == nil {
 		r.log("live: there is no list of targets in the shared data")
 		return policies.NoSnapshot
@@ -133,7 +133,7 @@ func (r *Reader) load() policies.Reason {
 		}
 		r.setOf = index
 	}
-	policy, err := r.policies.get(r.space, r.state.point, "")
+	policy, err := find[snapshot.Policy](r.policies, r.space, r.state.point, "")
 	if err != nil {
 		r.log("live: policy: " + err.Error())
 		return policies.NoSnapshot
@@ -147,7 +147,7 @@ var errNoTarget = errors.New("one of the list is not there")
 func (r *Reader) loadTargets(ids []string) error {
 	list := make([]*snapshot.Target, 0, len(ids))
 	for _, id := range ids {
-		t, err := r.lists.get(r.space, r.state.point, id)
+		t, err := find[snapshot.Target](r.lists, r.space, r.state.point, id)
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (p *Poller) unchanged(q *question, now int64) error {
 }
 
 // page takes one page of a change.
-func (p *Poller) page(q *question, page *snapshot.Snapshot, a changes.Answer, now int64) error {
+func (p *Poller) page(q *question, page *snapshot.Snapshot, texts *snapshot.Texts, a changes.Answer, now int64) error {
 	if page.Since != 0 && (page.Epoch != q.Epoch || page.Since != q.Since) {
 		return errQuestion
 	}
@@ -53,7 +53,7 @@ func (p *Poller) page(q *question, page *snapshot.Snapshot, a changes.Answer, no
 		return errSlow
 	}
 	s.w.now = now
-	if err := s.w.add(page); err != nil {
+	if err := s.w.add(page, texts); err != nil {
 		return err
 	}
 	s.cursor = a.Cursor

@@ -41,11 +41,11 @@ func (v *View) TargetByID(id string) (*snapshot.Target, bool) { return v.targets
 func (v *View) Consumer(digest [32]byte) (*snapshot.Consumer, *snapshot.Token, bool) {
 	d := string(digest[:])
 	if id := v.r.tokens.entries[d]; id != nil {
-		if c, t, ok := v.owner(*id.value, digest); ok {
+		if c, t, ok := v.owner(*id.value.(*string), digest); ok {
 			return c, t, true
 		}
 	}
-	id, err := v.r.tokens.get(v.r.space, v.r.state.point, d)
+	id, err := find[string](v.r.tokens, v.r.space, v.r.state.point, d)
 	if err != nil {
 		v.r.log("live: token: " + err.Error())
 	}
@@ -70,7 +70,7 @@ func (v *View) owner(id string, digest [32]byte) (*snapshot.Consumer, *snapshot.
 
 // ConsumerByID returns the consumer of this ID.
 func (v *View) ConsumerByID(id string) (*snapshot.Consumer, bool) {
-	c, err := v.r.consumers.get(v.r.space, v.r.state.point, id)
+	c, err := find[snapshot.Consumer](v.r.consumers, v.r.space, v.r.state.point, id)
 	if err != nil {
 		v.r.log("live: consumer: " + err.Error())
 	}
@@ -79,7 +79,7 @@ func (v *View) ConsumerByID(id string) (*snapshot.Consumer, bool) {
 
 // Credential returns the credential of this ID.
 func (v *View) Credential(id string) (*snapshot.Credential, bool) {
-	c, err := v.r.credentials.get(v.r.space, v.r.state.point, id)
+	c, err := find[snapshot.Credential](v.r.credentials, v.r.space, v.r.state.point, id)
 	if err != nil {
 		v.r.log("live: credential: " + err.Error())
 	}

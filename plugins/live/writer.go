@@ -61,11 +61,11 @@ func (w *writer) setState(st state) error {
 	return nil
 }
 
-// add writes one page.
-func (w *writer) add(page *snapshot.Snapshot) error {
+// add writes one page, its entries by their texts.
+func (w *writer) add(page *snapshot.Snapshot, texts *snapshot.Texts) error {
 	for i := range page.Consumers {
 		c := &page.Consumers[i]
-		if err := w.put(kindConsumer+c.ID, snapshot.EncodeConsumer(c)); err != nil {
+		if err := w.put(kindConsumer+c.ID, texts.Consumers[i]); err != nil {
 			return err
 		}
 		for _, t := range c.Tokens {
@@ -80,7 +80,7 @@ func (w *writer) add(page *snapshot.Snapshot) error {
 	}
 	for i := range page.Credentials {
 		c := &page.Credentials[i]
-		if err := w.put(kindCredential+c.ID, snapshot.EncodeCredential(c)); err != nil {
+		if err := w.put(kindCredential+c.ID, texts.Credentials[i]); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (w *writer) add(page *snapshot.Snapshot) error {
 		}
 	}
 	if page.Removed == nil {
-		return w.addTargets(page.Targets, nil)
+		return w.addTargets(page.Targets, texts.Targets, nil)
 	}
 	for _, id := range page.Removed.Consumers {
 		if err := w.put(kindConsumer+id, nil); err != nil {
@@ -102,10 +102,10 @@ func (w *writer) add(page *snapshot.Snapshot) error {
 			return err
 		}
 	}
-	return w.addTargets(page.Targets, page.Removed.Targets)
+	return w.addTargets(page.Targets, texts.Targets, page.Removed.Targets)
 }
 
-func (w *writer) addTargets(changed []snapshot.Target, removed []string) error {
+func (w *writer) addTargets(changed []snapshot.Target, texts [][]byte, removed []string) error {
 	if len(changed)+len(removed) == 0 {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (w *writer) addTargets(changed []snapshot.Target, removed []string) error {
 	}
 	for i := range changed {
 		t := &changed[i]
-		if err := w.put(kindTarget+t.ID, snapshot.EncodeTarget(t)); err != nil {
+		if err := w.put(kindTarget+t.ID, texts[i]); err != nil {
 			return err
 		}
 		if !known[t.ID] {

@@ -16,7 +16,17 @@ type Error = strict.Error
 // entry; whether the entries fit together is for [NewView] and [View.Apply] to
 // say. Errors are [*Error].
 func Decode(b []byte) (*Snapshot, error) {
-	return decode(b, readSnapshot, checkSnapshot)
+	return decode(b, readPlain, checkSnapshot)
+}
+
+// Texts are the entries of a snapshot as they stood in it, in its order.
+type Texts struct{ Targets, Consumers, Credentials [][]byte }
+
+// DecodeTexts is [Decode], with the entries' texts, which are parts of b.
+func DecodeTexts(b []byte) (*Snapshot, *Texts, error) {
+	t := &Texts{}
+	s, err := decode(b, func(r *strict.Reader, s *Snapshot) error { return readSnapshot(r, s, t) }, checkSnapshot)
+	return s, t, err
 }
 
 // DecodeConfig reads the configuration of a plugin, an object with the member
@@ -30,7 +40,7 @@ func DecodeConfig(b []byte, other func(r *strict.Reader, name string) error) (*S
 		err := r.Object(func(name string) error {
 			if name == "snapshot" {
 				c.s = &Snapshot{}
-				return readSnapshot(r, c.s)
+				return readPlain(r, c.s)
 			}
 			if other == nil {
 				return r.Unknown()
@@ -83,7 +93,10 @@ func decode[T any](b []byte, read func(*strict.Reader, *T) error, check func(*T)
 	return v, nil
 }
 
-func readSnapshot(r *strict.Reader, s *Snapshot) error {
+func readPlain(r *strict.Reader, s *Snapshot) error { return readSnapshot(r, s, &Texts{}) }
+
+// readSnapshot reads s, and the texts of its entries.
+func readSnapshot(r *strict.Reader, s *Snapshot, t *Texts) error {
 	return r.Object(func(name string) error {
 		switch name {
 		case "format":
@@ -98,11 +111,11 @@ func readSnapshot(r *strict.Reader, s *Snapshot) error {
 			s.Policy = &Policy{}
 			return readPolicy(r, s.Policy)
 		case "targets":
-			return list(r, &s.Targets, MaxTargets, readTarget)
+			return texts(r, &s.Targets, &t.Targets, MaxTargets, readTarget)
 		case "consumers":
-			return list(r, &s.Consumers, MaxConsumers, readConsumer)
+			return texts(r, &s.Consumers, &t.Consumers, MaxConsumers, readConsumer)
 		case "credentials":
-			return list(r, &s.Credentials, MaxCredentials, readCredential)
+			return texts(r, &s.Credentials, &t.Credentials, MaxCredentials, readCredential)
 		case "removed":
 			s.Removed = &Removed{}
 			return readRemoved(r, s.Removed)
@@ -338,6 +351,16 @@ func readSealed(r *strict.Reader, s *Sealed) error {
 
 func readLabels(r *strict.Reader, m *map[string]string) error {
 	return strict.Map(r, m, MaxLabels, MaxLabelBytes, func(v *string) error { return r.String(v, MaxLabelBytes) })
+}
+
+// texts is [list] with the text of each element.
+func texts[T any](r *strict.Reader, dst *[]T, all *[][]byte, limit int, read func(*strict.Reader, *T) error) error {
+	return r.Array(limit, func() error {
+		var v T
+		text, err := r.Text(func() error { return read(r, &v) })
+		*dst, *all = append(*dst, v), append(*all, text)
+		return err
+	})
 }
 
 func list[T any](r *strict.Reader, dst *[]T, limit int, read func(*strict.Reader, *T) error) error {

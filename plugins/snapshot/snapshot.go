@@ -1,6 +1,11 @@
 package snapshot
 
-import "keyward/policies"
+import (
+	"bytes"
+	"slices"
+
+	"keyward/policies"
+)
 
 // Format names the wire form; a reader refuses any other.
 const Format = "keyward.snapshot/1"
@@ -141,6 +146,13 @@ type Credential struct {
 	Version  uint64   `json:"version" jsonschema:"grows with every rotation, from 1; sealed in"`
 	Upstream Upstream `json:"upstream,omitzero" jsonschema:"where it may go, beside its target's; sealed in"`
 	Sealed   []Sealed `json:"sealed" jsonschema:"one ciphertext for each gateway key in use"`
+}
+
+// Same reports whether both say the same.
+func (c *Credential) Same(d *Credential) bool {
+	return c.ID == d.ID && c.Version == d.Version &&
+		slices.Equal(c.Upstream.Clusters, d.Upstream.Clusters) && slices.Equal(c.Upstream.Hosts, d.Upstream.Hosts) &&
+		slices.EqualFunc(c.Sealed, d.Sealed, func(a, b Sealed) bool { return a.Key == b.Key && bytes.Equal(a.Data, b.Data) })
 }
 
 // A Sealed is an HPKE ciphertext (RFC 9180, base mode); see plugins/seal.

@@ -52,14 +52,17 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 		return filter.Hold
 	case x.settled == refused: // the refusal itself passes through here
 		return filter.Continue
-	case (x.answer == nil || end) && x.gate.accounts.outbox == nil:
+	case end && x.gate.accounts.outbox == nil:
 		return filter.Continue
 	}
 	list, err := x.s.Headers(filter.Response)
 	h := readAnswerHeaders(list)
 	x.account.status = h.status
 	switch {
-	case x.answer == nil || end:
+	case end:
+		return filter.Continue
+	case x.answer == nil: // not MCP's: hosts show an answer's headers here alone
+		x.tellable = h.events()
 		return filter.Continue
 	case err != nil:
 		return x.withhold(policies.Internal)
@@ -75,7 +78,7 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	case h.length && x.s.RemoveHeader(filter.Response, "content-length") != nil:
 		return x.withhold(policies.Internal)
 	case x.answer.form == events:
-		x.answer.sse = mcp.NewSSEFilter(x.msg.ID, x.eventKeep())
+		x.answer.sse, x.tellable = mcp.NewSSEFilter(x.msg.ID, x.eventKeep()), true
 		return filter.Continue
 	}
 	return filter.Hold
@@ -104,6 +107,11 @@ func readAnswerHeaders(list [][2]string) (h answerHeaders) {
 		}
 	}
 	return h
+}
+
+// events reports whether the answer is an event stream of no announced length.
+func (h answerHeaders) events() bool {
+	return !h.encoded && !h.length && mcp.AnswerMedia(h.media) == mcp.StreamMedia
 }
 
 // form is untouched for errors, which carry no list, and for a single document

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"keyward/plugins/filter"
-	"keyward/plugins/mcp"
 	"keyward/plugins/refusal"
 	"keyward/policies"
 )
@@ -148,7 +147,7 @@ func (x *stream) cutOff(d policies.Decision) {
 // lastChunk is the body callback of a stream that is to end: nothing more of the
 // upstream's goes out. An event stream's client is told why, once.
 func (x *stream) lastChunk() filter.Action {
-	if x.said || !x.tellable() {
+	if x.said || !x.tellable {
 		return filter.Hold // until the tick
 	}
 	x.said = true
@@ -156,16 +155,6 @@ func (x *stream) lastChunk() filter.Action {
 		return filter.Hold
 	}
 	return filter.Continue
-}
-
-// tellable reports whether the answer is an event stream of no announced length.
-func (x *stream) tellable() bool {
-	list, err := x.s.Headers(filter.Response)
-	if err != nil {
-		return false
-	}
-	h := readAnswerHeaders(list)
-	return !h.encoded && !h.length && mcp.AnswerMedia(h.media) == mcp.StreamMedia
 }
 
 // lastEvent is why a stream ends, for its client: a JSON-RPC error where a

@@ -16,6 +16,7 @@ type eventStream struct {
 	*filtertest.Stream
 	body   string // of the side whose callback runs
 	answer [][2]string
+	inBody bool     // the callback that runs is the answer's body's
 	out    []string // what replaced the answer's chunks
 }
 
@@ -23,6 +24,9 @@ func (s *eventStream) Body(filter.Side, int) ([]byte, error) { return []byte(s.b
 
 func (s *eventStream) Headers(side filter.Side) ([][2]string, error) {
 	if side == filter.Response {
+		if s.inBody { // as hosts do
+			return nil, filter.ErrNotFound
+		}
 		return s.answer, nil
 	}
 	return s.Stream.Headers(side)
@@ -51,7 +55,8 @@ func (g *liveGate) begin(t *testing.T, m filtertest.Message, media string) (*eve
 // chunk sends one of the answer, and says whether it goes on as it was, or as
 // something else, or not at all.
 func (s *eventStream) chunk(h filter.Handler, text string) (string, bool) {
-	s.body, s.out = text, nil
+	s.body, s.out, s.inBody = text, nil, true
+	defer func() { s.inBody = false }()
 	if h.ResponseBody(len(text), false) == filter.Hold {
 		return "", false
 	}

@@ -34,6 +34,7 @@ type stream struct {
 
 	prev, next *stream         // in the list of open streams
 	answering  bool            // response headers have come
+	tellable   bool            // the answer is an event stream of no announced length
 	ending     policies.Reason // why it is to end; ReasonNone: it isn't
 	until      int64           // when it ends at the latest, Unix nanoseconds
 	said       bool            // the client was told

@@ -189,6 +189,14 @@ func (r *Reader) Any(dst *any, depth, limit int) error {
 	}
 }
 
+// Text runs read, which takes one value, and returns the part of the document that
+// it took.
+func (r *Reader) Text(read func() error) ([]byte, error) {
+	start := r.d.Next()
+	err := read()
+	return r.src[start:r.d.Offset():r.d.Offset()], err
+}
+
 // Raw takes any value as its text, of at most limit bytes.
 func (r *Reader) Raw(dst *string, limit int) error {
 	r.start = r.d.Next()

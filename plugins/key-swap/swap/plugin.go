@@ -14,7 +14,6 @@
 package swap
 
 import (
-	"bytes"
 	"errors"
 	"time"
 
@@ -169,7 +168,7 @@ func (o *opened) holds(c *snapshot.Credential) bool {
 	if o.credential == c {
 		return true
 	}
-	if !bytes.Equal(snapshot.EncodeCredential(o.credential), snapshot.EncodeCredential(c)) {
+	if !o.credential.Same(c) {
 		return false
 	}
 	o.credential = c
