@@ -40,6 +40,12 @@ e2e: plugins ## run real clients and servers against both gateways
 bench: plugins ## measure both plugins on Envoy beside their peers, into dist/bench.json
 	$(GO) run ./tools/bench $(BENCHFLAGS)
 
+.PHONY: bench-revoke
+bench-revoke: plugins ## measure how soon changes are in force on Envoy's threads, into dist/bench-revoke.json
+	TRIALS=$(or $(TRIALS),1000) ROTATIONS=20 CALLS=10000 OUT=dist/bench-revoke.json \
+		$(GO) test -count=1 -timeout=60m -v -run='^TestChangesAreInForceOnEveryThread$$' ./tests/e2e/revoke | grep -v '^ *[{\[]'
+	cat dist/bench-revoke.json
+
 .PHONY: bench-engine
 bench-engine: ## measure the policy engine beside OPA, natively and in wasm, into dist/bench-engine.json
 	@mkdir -p dist
