@@ -14,9 +14,9 @@ const (
 )
 
 // Link returns wasm with Envoy's ABI version exported behind Higress' own, for
-// the same function, and without custom sections, which hold nothing that a
-// gateway uses. Code and all else keep their bytes; linking twice changes
-// nothing.
+// the same function, and without what a gateway does not use: custom sections, and
+// names, files and lines of functions. Code and all else keep their bytes; linking
+// twice changes nothing.
 //
 // It fails when the result would not be loaded by both hosts; see [Interface.Check].
 func Link(wasm []byte) ([]byte, error) {
@@ -59,6 +59,11 @@ func (m *module) link() ([]byte, error) {
 	for _, s := range m.sections {
 		switch {
 		case s.id == customSection:
+		case s.id == dataSection && m.image != nil:
+			if err := dropSymbols(m.image); err != nil {
+				return nil, err
+			}
+			out = appendData(out, m.image)
 		case s.id == exportSection && envoy < 0:
 			out = m.appendExports(out, m.exports[higress].index)
 		default:

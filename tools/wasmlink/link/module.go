@@ -40,6 +40,7 @@ type module struct {
 	funcs    []string // signature by function index, imported ones first
 	entries  []byte   // the export section after its count
 	start    bool
+	image    []byte // memory as data segments leave it; nil: as it is
 }
 
 type section struct {
@@ -65,7 +66,7 @@ func parse(wasm []byte) (*module, error) {
 	}
 	m := &module{}
 	var types []string
-	last := 0
+	last, counted := 0, false
 	for r := (&reader{b: wasm[len(header):]}); len(r.b) > 0; {
 		start := r.b
 		id := r.byte()
@@ -95,6 +96,12 @@ func parse(wasm []byte) (*module, error) {
 			err = m.readExports(body)
 		case startSection:
 			m.start = true
+		case dataCountSection:
+			counted = true
+		case dataSection:
+			if !counted { // the count would have to change with the segments
+				m.image, err = readData(body)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("section %d: %w", id, err)

@@ -1,0 +1,90 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+func TestAProgramWithoutSymbolsStillRecovers(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "recover.wasm")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/recover")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, msg)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := parse(wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(m.image, []byte("main.deep")) {
+		t.Fatal("there are no names to begin with")
+	}
+	if err := dropSymbols(m.image); err != nil {
+		t.Fatal(err)
+	}
+	again := bytes.Clone(m.image)
+	if err := dropSymbols(again); err != nil || !bytes.Equal(again, m.image) {
+		t.Errorf("dropping twice changes something, or fails: %v", err)
+	}
+	small := bytes.Clone(header)
+	for _, s := range m.sections {
+		switch s.id {
+		case customSection:
+		case dataSection:
+			small = appendData(small, m.image)
+		default:
+			small = append(small, s.raw...)
+		}
+	}
+	if bytes.Contains(small, []byte("main.deep")) || len(small) > len(wasm)*95/100 {
+		t.Errorf("%d bytes of %d are left, or names are", len(small), len(wasm))
+	}
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer r.Close(ctx)
+	wasi_snapshot_preview1.MustInstantiate(ctx, r)
+	var stdout bytes.Buffer
+	_, err = r.InstantiateWithConfig(ctx, small, wazero.NewModuleConfig().WithStdout(&stdout).WithStderr(&stdout).WithSysWalltime().WithSysNanotime())
+	if !strings.HasPrefix(stdout.String(), "recovered") {
+		t.Errorf("it ended with %v: %.600s", err, stdout.String())
+	}
+}
+
+func TestDataReadsBackAsItWasWritten(t *testing.T) {
+	image := make([]byte, 5000)
+	for i := range image {
+		if i%100 < 37 || i%7 == 0 && i < 2000 {
+			image[i] = byte(i%255) + 1
+		}
+	}
+	section := appendData(nil, image)
+	r := &reader{b: section[1:]}
+	got, err := readData(r.bytes())
+	if err != nil || !bytes.Equal(got, bytes.TrimRight(image, "\x00")) {
+		t.Errorf("%d bytes became %d, %v", len(image), len(got), err)
+	}
+	for _, v := range []int32{0, 1, -1, 63, 64, -64, -65, 8191, 8192, math.MaxInt32, math.MinInt32} {
+		r := &reader{b: appendS32(nil, v)}
+		if got := r.s32(); got != v || r.end() != nil {
+			t.Errorf("%d was read as %d, %v", v, got, r.err)
+		}
+	}
+}
+
+func FuzzDropSymbols(f *testing.F) {
+	f.Add(append(bytes.Clone(pcMagic), make([]byte, 200)...))
+	f.Fuzz(func(_ *testing.T, image []byte) { _ = dropSymbols(image) })
+}
