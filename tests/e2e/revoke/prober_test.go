@@ -41,6 +41,7 @@ func newTrial(threads int, token string, want bool) *trial {
 type prober struct {
 	conn   net.Conn
 	answer *bufio.Reader
+	last   string // what was read last, for errors
 }
 
 // ask sends one request and reports whether it was allowed.
@@ -51,11 +52,12 @@ func (p *prober) ask(token string) (bool, error) {
 	}
 	res, err := http.ReadResponse(p.answer, nil)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%w; after %s", err, p.last)
 	}
 	body, err := io.ReadAll(res.Body)
+	p.last = fmt.Sprintf("%d %v %.300q", res.StatusCode, res.Header, body)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%w; in %s", err, p.last)
 	}
 	switch res.StatusCode {
 	case http.StatusOK:
@@ -142,7 +144,7 @@ func (w *world) newProbers(threads int) *probers {
 		before := w.connections()
 		conn, err := net.Dial("tcp", w.envoy.Addr)
 		w.must(err)
-		p := &prober{conn, bufio.NewReader(conn)}
+		p := &prober{conn: conn, answer: bufio.NewReader(conn)}
 		_, err = p.ask(w.token.Secret)
 		w.must(err)
 		for thread, n := range w.connections() {
