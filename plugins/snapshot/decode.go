@@ -19,16 +19,6 @@ func Decode(b []byte) (*Snapshot, error) {
 	return decode(b, readPlain, checkSnapshot)
 }
 
-// Texts are the entries of a snapshot as they stood in it, in its order.
-type Texts struct{ Targets, Consumers, Credentials [][]byte }
-
-// DecodeTexts is [Decode], with the entries' texts, which are parts of b.
-func DecodeTexts(b []byte) (*Snapshot, *Texts, error) {
-	t := &Texts{}
-	s, err := decode(b, func(r *strict.Reader, s *Snapshot) error { return readSnapshot(r, s, t) }, checkSnapshot)
-	return s, t, err
-}
-
 // DecodeConfig reads the configuration of a plugin, an object with the member
 // "snapshot", as [Decode] does. What other members are for other to read; nil:
 // there is none. Without a snapshot, which other must allow by reading at least
@@ -351,16 +341,6 @@ func readSealed(r *strict.Reader, s *Sealed) error {
 
 func readLabels(r *strict.Reader, m *map[string]string) error {
 	return strict.Map(r, m, MaxLabels, MaxLabelBytes, func(v *string) error { return r.String(v, MaxLabelBytes) })
-}
-
-// texts is [list] with the text of each element.
-func texts[T any](r *strict.Reader, dst *[]T, all *[][]byte, limit int, read func(*strict.Reader, *T) error) error {
-	return r.Array(limit, func() error {
-		var v T
-		text, err := r.Text(func() error { return read(r, &v) })
-		*dst, *all = append(*dst, v), append(*all, text)
-		return err
-	})
 }
 
 func list[T any](r *strict.Reader, dst *[]T, limit int, read func(*strict.Reader, *T) error) error {
