@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// forceTimeout is how long an answer waits for gateways.
-	forceTimeout = 5 * time.Second
 	// forceEvery is how often gateways that confirm to other Managers are looked at.
 	forceEvery = 50 * time.Millisecond
 	maxNamed   = 20 // gateways that an answer names
@@ -38,10 +36,10 @@ func successOf[O any]() int {
 	return http.StatusOK
 }
 
-// inForce waits until all connected gateways have confirmed a generation, and
-// says in f how it went.
-func (a *API) inForce(ctx context.Context, f *Force, generation uint64) error {
-	timeout := time.NewTimer(forceTimeout)
+// inForce waits until all connected gateways have confirmed a generation, or its
+// patience is over, and says in f how it went.
+func (a *API) inForce(ctx context.Context, f *Force, generation uint64, patience time.Duration) error {
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	again := time.NewTicker(forceEvery)
 	defer again.Stop()

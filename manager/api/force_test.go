@@ -44,7 +44,7 @@ func TestAnAnswerCanWaitUntilGatewaysHaveTheChange(t *testing.T) {
 	if res.status != http.StatusCreated || res.header.Get("Keyward-In-Force") != "true" || res.header.Get("Keyward-Gateways") != "1" {
 		t.Errorf("once it is confirmed: %d %v", res.status, res.header)
 	}
-	res = w.do(t, w.admin, "DELETE /v1/consumers/w2?wait=in_force", "")
+	res = w.do(t, w.admin, "DELETE /v1/consumers/w2?wait=in_force&wait_seconds=1", "")
 	if res.status != http.StatusAccepted || res.header.Get("Keyward-In-Force") != "false" || res.header.Get("Keyward-Behind") != "edge" {
 		t.Errorf("with a gateway that lags: %d %v", res.status, res.header)
 	}

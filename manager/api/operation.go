@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -67,16 +68,23 @@ func read[I, O any](a *API, op huma.Operation, handle func(context.Context, *I) 
 // A Mutation is what the input of every operation that changes something has.
 type Mutation struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Lets the request be sent again; any text that no other request has"`
-	Wait           string `json:"-" query:"wait" enum:"in_force" doc:"in_force: answer once every connected gateway has the change in force on all its threads; 202 when one has not within 5 s"`
+	Wait           string `json:"-" query:"wait" enum:"in_force" doc:"in_force: answer once every connected gateway has the change in force on all its threads; 202 when one has not in time"`
+	WaitSeconds    int    `json:"-" query:"wait_seconds" minimum:"1" maximum:"30" default:"5" doc:"How long to wait for that"`
 }
 
-func (m *Mutation) waits() bool { return m.Wait != "" }
+// waits is how long the caller waits for gateways; 0: not at all.
+func (m *Mutation) waits() time.Duration {
+	if m.Wait == "" {
+		return 0
+	}
+	return time.Duration(m.WaitSeconds) * time.Second
+}
 
 func (m *Mutation) idempotencyKey() string { return m.IdempotencyKey }
 
 type keyed interface {
 	idempotencyKey() string
-	waits() bool
+	waits() time.Duration
 }
 
 // A Versioned input is one of an update.
@@ -172,8 +180,8 @@ func writePrepared[I, O any](a *API, op huma.Operation, prepare func(context.Con
 		if status == 0 {
 			status = successOf[O]()
 		}
-		if any(in).(keyed).waits() {
-			if err := a.inForce(ctx, answer.force(), answer.generation()); err != nil {
+		if patience := any(in).(keyed).waits(); patience > 0 {
+			if err := a.inForce(ctx, answer.force(), answer.generation(), patience); err != nil {
 				return nil, a.problem(ctx, err)
 			}
 			if answer.force().InForce == "false" {

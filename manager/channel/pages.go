@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,7 +19,9 @@ import (
 )
 
 // maxSets is how many answers are kept: gateways that wait for the same change
-// share one, and the pages of a whole snapshot are asked for one by one.
+// share one, and the pages of a whole snapshot are asked for one by one. Those of
+// one page, which nobody asks for again, go first; else the one that was asked
+// for longest ago.
 const maxSets = 8
 
 // readTimeout bounds the reading of one answer.
@@ -37,6 +40,9 @@ type set struct {
 	read   sync.Once // by the first who asks; the others wait for it
 	bodies [][]byte
 	err    error
+
+	pages int       // once it is read; 0: not yet. Under the lock of the list
+	asked time.Time // last, likewise
 }
 
 // fill reads the set. Whoever asked first may go: others still wait.
@@ -77,7 +83,10 @@ func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since u
 		return nil, err
 	}
 	known := p.find(epoch, since, st)
-	known.read.Do(func() { known.fill(ctx, s) })
+	known.read.Do(func() {
+		known.fill(ctx, s)
+		p.filled(known)
+	})
 	if known.err != nil {
 		p.drop(known)
 		return nil, known.err
@@ -98,10 +107,21 @@ func (p *pages) find(epoch string, since uint64, st manager.Status) *set {
 	}
 	made := &set{id: strings.ToLower(rand.Text()), epoch: epoch, since: since, now: st.Epoch, to: st.Generation}
 	if len(p.sets) == maxSets {
-		p.sets = append(p.sets[:0:0], p.sets[1:]...)
+		victim := slices.MinFunc(p.sets, func(a, b *set) int {
+			return cmp.Or(cmp.Compare(min(a.pages, 2), min(b.pages, 2)), a.asked.Compare(b.asked))
+		})
+		p.sets = slices.DeleteFunc(slices.Clone(p.sets), func(s *set) bool { return s == victim })
 	}
+	made.asked = time.Now()
 	p.sets = append(p.sets, made)
 	return made
+}
+
+// filled notes how large a set is.
+func (p *pages) filled(s *set) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.pages = len(s.bodies)
 }
 
 func (p *pages) drop(s *set) {
@@ -121,6 +141,7 @@ func (p *pages) at(cursor string) (changes.Answer, bool) {
 			continue
 		}
 		s.read.Do(func() { s.err = errUnread }) // a cursor came from a page, so it was read
+		s.asked = time.Now()
 		if err == nil && i > 0 && i < len(s.bodies) {
 			return s.page(i), true
 		}

@@ -113,7 +113,8 @@ type Change struct {
 type Request struct {
 	Version uint64 // that the change is based on; 0: whichever there is
 	Key     string // idempotency key; empty: none
-	Wait    bool   // for every connected gateway to have it in force, for some seconds
+	Wait    bool   // for every connected gateway to have it in force
+	Seconds int    // with Wait: how long, up to 30; 0: 5
 }
 
 // call sends body, when there is one, and reads the answer into out, when that
@@ -128,6 +129,9 @@ func (c *Client) call(ctx context.Context, route string, query url.Values, r Req
 			query = url.Values{}
 		}
 		query.Set("wait", "in_force")
+		if r.Seconds != 0 {
+			query.Set("wait_seconds", strconv.Itoa(r.Seconds))
+		}
 	}
 	u.RawQuery = query.Encode()
 	var content io.Reader

@@ -1,0 +1,3 @@
+// Package faults breaks what Keyward stands on, and checks that nothing is lost,
+// half applied or widened.
+package faults
