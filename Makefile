@@ -42,7 +42,7 @@ bench: plugins ## measure both plugins on Envoy beside their peers, into dist/be
 
 .PHONY: bench-revoke
 bench-revoke: plugins ## measure how soon changes are in force on Envoy's threads, into dist/bench-revoke.json
-	TRIALS=$(or $(TRIALS),1000) ROTATIONS=20 CALLS=10000 OUT=dist/bench-revoke.json \
+	TRIALS=$(or $(TRIALS),1000) ROTATIONS=$(or $(ROTATIONS),20) CALLS=$(or $(CALLS),10000) OUT=dist/bench-revoke.json \
 		$(GO) test -count=1 -timeout=60m -v -run='^TestChangesAreInForceOnEveryThread$$' ./tests/e2e/revoke | grep -v '^ *[{\[]'
 	cat dist/bench-revoke.json
 

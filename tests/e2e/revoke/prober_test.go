@@ -7,10 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"keyward/tests/testenv"
 )
 
 // pause is between two requests of a prober, so that the probers do not take the
@@ -147,15 +150,11 @@ func (w *world) newProbers(threads int) *probers {
 		p := &prober{conn: conn, answer: bufio.NewReader(conn)}
 		_, err = p.ask(w.token.Secret)
 		w.must(err)
-		for thread, n := range w.connections() {
-			if n > before[thread] && !have[thread] {
-				have[thread] = true
-				ps.list = append(ps.list, p)
-				conn = nil
-			}
-		}
-		if conn != nil {
+		if thread := w.grown(before); have[thread] {
 			conn.Close()
+		} else {
+			have[thread] = true
+			ps.list = append(ps.list, p)
 		}
 		if len(ps.list) == threads {
 			return ps
@@ -165,20 +164,43 @@ func (w *world) newProbers(threads int) *probers {
 	return nil
 }
 
+// grown is the one thread that accepted a connection since. Envoy counts per
+// thread, and tells of it a moment later.
+func (w *world) grown(before map[string]int) (thread string) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	w.must(testenv.Await(ctx, func(context.Context) error {
+		grown := 0
+		for name, n := range w.connections() {
+			if n > before[name] {
+				thread = name
+				grown += n - before[name]
+			}
+		}
+		if grown != 1 {
+			return fmt.Errorf("%d connections more, want 1", grown)
+		}
+		return nil
+	}))
+	return thread
+}
+
 // connections counts those that each worker thread ever accepted at the listener.
-func (w *world) connections() map[string]string {
+func (w *world) connections() map[string]int {
 	w.Helper()
 	res, err := http.Get("http://" + w.envoy.Admin + "/stats?filter=worker_[0-9]*.downstream_cx_total")
 	w.must(err)
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	w.must(err)
-	count := map[string]string{}
+	count := map[string]int{}
 	_, port, _ := strings.Cut(w.envoy.Addr, ":")
 	for line := range strings.Lines(string(b)) {
 		name, n, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		if strings.Contains(name, "_"+port+".") {
-			count[name] = fmt.Sprintf("%12s", n)
+			count[name], err = strconv.Atoi(n)
+			w.must(err)
 		}
 	}
 	return count
