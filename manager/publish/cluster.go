@@ -169,7 +169,7 @@ func same(have, want map[string]any) bool {
 
 func changed(before, after *unstructured.Unstructured) Change {
 	switch {
-	case before == nil:
+	case before == nil || before.GetUID() != after.GetUID(): // removed meanwhile
 		return Change{Kind: Created}
 	case before.GetResourceVersion() == after.GetResourceVersion():
 		return Change{}
@@ -180,6 +180,9 @@ func changed(before, after *unstructured.Unstructured) Change {
 		if m.Time != nil && !m.Time.Before(&last) {
 			last, change.By = *m.Time, m.Manager
 		}
+	}
+	if change.By == fieldManager { // who only takes away leaves no trace
+		change.By = ""
 	}
 	return change
 }
