@@ -15,11 +15,12 @@ func BenchmarkRead(b *testing.B) {
 	headers := append(stateless(),
 		[2]string{":method", "POST"}, [2]string{":path", "/mcp"}, [2]string{":authority", "gw"},
 		[2]string{"accept", "application/json, text/event-stream"}, [2]string{"user-agent", "bench"})
+	var r engine.JSONReader
 	b.Run("json", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := engine.ParseJSON(body, engine.JSONLimits{Depth: policies.MaxDepth, Values: policies.MaxMembers}); err != nil {
+			if _, err := r.Read(body, engine.JSONLimits{Depth: policies.MaxDepth, Values: policies.MaxMembers}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -33,7 +34,7 @@ func BenchmarkRead(b *testing.B) {
 				_, f = CheckHeaders("POST", false, &h, Settings{})
 			}
 			if f == nil {
-				_, f = Read(body, &h, Settings{})
+				_, f = Read(&r, body, &h, Settings{})
 			}
 			if f != nil {
 				b.Fatal(f)

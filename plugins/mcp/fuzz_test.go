@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"keyward/policies"
+	"keyward/policies/engine"
 )
 
 // FuzzRead holds the reader to one law: what it reads, a second and lenient
@@ -15,6 +16,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(initialize("2025-11-25"), "", "", "")
 	f.Add(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","NAME":"danger"}}`, "2025-11-25", "", "")
 	f.Add(`{"jsonrpc":"2.0","method":"notifications/cancelled"}`, "2025-06-18", "", "")
+	var reader engine.JSONReader // what it read before must not matter
 	f.Fuzz(func(t *testing.T, body, revision, method, name string) {
 		h := Headers{ContentType: "application/json", Revision: revision, Method: method, Name: name}
 		for has, value := range map[field]string{hasRevision: revision, hasMethod: method, hasName: name} {
@@ -22,7 +24,7 @@ func FuzzRead(f *testing.F) {
 				h.has |= has
 			}
 		}
-		m, fault := Read([]byte(body), &h, Settings{})
+		m, fault := Read(&reader, []byte(body), &h, Settings{})
 		if fault != nil {
 			if fault.Reason == policies.ReasonNone || fault.Reason.Refusal() == policies.Internal.Refusal() {
 				t.Fatalf("fault without a known reason: %+v", fault)

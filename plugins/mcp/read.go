@@ -17,15 +17,16 @@ type Message struct {
 }
 
 // Read reads the whole body of a POST. Every fault means that nothing of the
-// request may go on. The message may share memory with body.
-func Read(body []byte, h *Headers, s Settings) (Message, *Fault) {
+// request may go on. The message shares memory with body, which nobody may change
+// from here on, and its arguments are valid until r reads again.
+func Read(r *engine.JSONReader, body []byte, h *Headers, s Settings) (Message, *Fault) {
 	switch {
 	case len(body) == 0:
 		return Message{}, refused(policies.BodyMissing, "body is empty")
 	case len(body) > policies.MaxBodyBytes:
 		return Message{}, refused(policies.BodyTooLarge, "body is beyond its bound")
 	}
-	v, err := engine.ParseJSON(body, engine.JSONLimits{Depth: policies.MaxDepth, Values: policies.MaxMembers})
+	v, err := r.Read(body, engine.JSONLimits{Depth: policies.MaxDepth, Values: policies.MaxMembers})
 	if err != nil {
 		return Message{}, refused(policies.Malformed, err.Error())
 	}

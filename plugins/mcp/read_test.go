@@ -41,7 +41,7 @@ func read(t *testing.T, headers [][2]string, body string, s Settings) (Message, 
 	if f != nil {
 		return m, f
 	}
-	return Read([]byte(body), &h, s)
+	return Read(new(engine.JSONReader), []byte(body), &h, s)
 }
 
 func TestRead(t *testing.T) {

@@ -127,7 +127,7 @@ func (x *stream) readBody() filter.Action {
 	case len(body) > policies.MaxBodyBytes:
 		return x.refuse(policies.BodyTooLarge)
 	}
-	msg, fault := mcp.Read(body, &x.headers, settings(x.target))
+	msg, fault := x.read(body)
 	if fault != nil {
 		return x.refuseCall(fault)
 	}

@@ -15,6 +15,7 @@ type Gate struct {
 	source *live.Source // nil: not configured yet, everything is denied
 	state  *state       // of what was in force last; nil: none
 	open   openStreams
+	spare  readers
 
 	accounts accounts
 }

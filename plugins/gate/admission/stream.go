@@ -23,6 +23,7 @@ type stream struct {
 	consumer *snapshot.Consumer // nil: not identified
 	target   *snapshot.Target   // nil: not found
 	headers  mcp.Headers
+	reader   *engine.JSONReader // has msg and call in it; nil: neither is in one that is used again
 	msg      mcp.Message
 	parties  *parties
 	http     engine.Value // the request line, as the policy sees it
@@ -121,6 +122,7 @@ func (x *stream) Done() {
 		x.settled = refused // the client did not wait
 	}
 	x.closeAccount()
+	x.forget()
 }
 
 // tooLarge reports a body whose announced length is beyond what is read, or is
