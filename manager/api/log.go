@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"keyward/manager"
@@ -76,7 +77,7 @@ func (a *API) registerLog() {
 	a.huma.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[policies.JSON](), reflect.TypeFor[any]())
 	read(a, operation("query-log", "GET /v1/log", "List entries of the audit log, oldest first", manager.Auditor), a.queryLog)
 	read(a, operation("list-checkpoints", "GET /v1/log/checkpoints", "List signed checkpoints of the audit log", manager.Auditor), a.checkpoints)
-	read(a, operation("export-log", "GET /v1/log/export", "Export the audit log, part by part, as `keyward audit verify` reads it", manager.Auditor, 501), a.exportLog)
+	read(a, exportOperation(), a.exportLog)
 	read(a, operation("prove-entry", "GET /v1/log/proof", "Prove that an entry is in a checkpoint", manager.Auditor, 501),
 		func(ctx context.Context, in *entryProof) (*proved, error) {
 			return a.prove(ctx, in.Size, func(k *audit.Keeper) ([]tlog.Hash, error) { return k.ProveEntry(ctx, in.Size, in.Position) })
@@ -89,6 +90,18 @@ func (a *API) registerLog() {
 		func(ctx context.Context, tx *store.Tx, in *dropLog) (*changed[dropped], error) {
 			return &changed[dropped]{Status: 200, Body: dropped{in.Body.Before}}, tx.DropBodies(ctx, in.Body.Before)
 		})
+}
+
+// linesType is the media type of an export.
+const linesType = "application/x-ndjson"
+
+func exportOperation() huma.Operation {
+	op := operation("export-log", "GET /v1/log/export", "Export the audit log, part by part, as `keyward audit verify` reads it", manager.Auditor, 501)
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "A part: one JSON object a line",
+		Content:     map[string]*huma.MediaType{linesType: {}},
+	}}
+	return op
 }
 
 func (a *API) queryLog(ctx context.Context, in *logFilter) (*listed[manager.LogEntry], error) {
@@ -118,7 +131,7 @@ func (a *API) exportLog(ctx context.Context, in *logPart) (*logLines, error) {
 	if a.keeper == nil {
 		return nil, errNoKeeper
 	}
-	out := &logLines{ContentType: "application/x-ndjson", Size: in.Size}
+	out := &logLines{ContentType: linesType, Size: in.Size}
 	var err error
 	if in.Size == 0 {
 		out.Body, out.Size, err = a.keeper.ExportHead(ctx)

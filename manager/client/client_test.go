@@ -54,7 +54,7 @@ func newClient(t *testing.T) (*client.Client, *api.API, *seen) {
 		t.Fatal(err)
 	}
 	log := &seen{Handler: slog.DiscardHandler, ops: map[string]bool{}}
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(enabled{log}), Workers: backend{s}})
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(enabled{log}), Workers: backend{s}, Keeper: newKeeper(t, s)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +173,8 @@ func TestEveryOperation(t *testing.T) {
 	read[manager.List[manager.SealingKey]](t)(c.SealingKeys(ctx, page))
 	done(t)(c.RemoveSealingKey(ctx, none, key.ID()))
 	callWorkers(t, c)
+	callRooms(t, c)
+	callLog(t, c)
 
 	ok[manager.Consumer](t)(c.SuspendConsumer(ctx, none, "w"))
 	ok[manager.Consumer](t)(c.ResumeConsumer(ctx, none, "w"))

@@ -46,6 +46,12 @@ func (c *Client) ProveEntry(ctx context.Context, size, position uint64) (manager
 	return get[manager.Proof](ctx, c, "/v1/log/proof", url.Values{"size": {decimal(size)}, "position": {decimal(position)}})
 }
 
+// ProveGrowth proves that the log's first size entries begin with its first old
+// ones.
+func (c *Client) ProveGrowth(ctx context.Context, size, old uint64) (manager.Proof, error) {
+	return get[manager.Proof](ctx, c, "/v1/log/growth", url.Values{"size": {decimal(size)}, "old": {decimal(old)}})
+}
+
 // DropLog drops the text of records before a position.
 func (c *Client) DropLog(ctx context.Context, r Request, before uint64) (Change, error) {
 	return c.call(ctx, "POST /v1/log/drop", nil, r, map[string]uint64{"before": before}, nil)

@@ -21,12 +21,11 @@ type teller struct {
 	stage *Stage
 	n     int // steps so far
 
-	token  manager.Token // the Worker's, as the Manager knows it
-	grant  manager.Grant // for the MCP server
-	w      *worker
-	s      *mcp.ClientSession
-	heard  strings.Builder // all that the Worker was ever told
-	policy string          // version that was live before it was edited
+	token manager.Token // the Worker's, as the Manager knows it
+	grant manager.Grant // for the MCP server
+	w     *worker
+	s     *mcp.ClientSession
+	heard strings.Builder // all that the Worker was ever told
 }
 
 // A chapter is a part of the story: one file each.

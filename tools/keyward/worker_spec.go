@@ -19,7 +19,6 @@ type workerFlags struct {
 	file, image, token  string
 	grants, labels, env []string
 	memory, cpu, pids   int64
-	command             []string
 	changed             func(string) bool
 }
 
