@@ -94,9 +94,10 @@ clean: ## remove what was built here
 bin/keyward:
 	$(GO) build -trimpath -o $@ ./tools/keyward
 
+# Go's newer collector (greentea) is no faster here, and 40 kB larger.
 dist/%.wasm: $(plugin_sources)
 	@mkdir -p bin dist
-	GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(filter lean,$(BUILTINS)),-tags=lean) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o bin/$*.raw.wasm ./plugins/$*
+	GOEXPERIMENT=nogreenteagc GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(filter lean,$(BUILTINS)),-tags=lean) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o bin/$*.raw.wasm ./plugins/$*
 	$(GO) run ./tools/wasmlink -interface plugins/$*/interface.txt -o $@ bin/$*.raw.wasm
 
 dist/SHA256SUMS: $(plugins:%=dist/%.wasm)
