@@ -125,9 +125,11 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	}
 	servers = append(servers, c.Plugins.servers(binaries, log)...)
 	return serve(ctx, servers, c.Started, log, &stopping, func(ctx context.Context) {
-		go s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
 		var wg sync.WaitGroup
 		defer wg.Wait()
+		wg.Go(func() {
+			s.Listen(ctx, func(err error) { log.Warn("not hearing of other Managers", slog.Any("error", err)) })
+		})
 		wg.Go(func() { publish(ctx) })
 		wg.Go(func() { keeper.Run(ctx) })
 		if rooms != nil {
