@@ -166,6 +166,7 @@ func holds(v engine.Value, tok string) bool {
 func (x *stream) decideCall() filter.Action {
 	x.http, x.call = httpInput(&x.req, engine.Value{}), messageInput(&x.msg)
 	d := x.state.decide(x.parties.input(policies.KindMCP, x.http, x.call), x.now)
+	d.Rules = x.state.rules()
 	d.ID = x.gate.ids.next(x.now)
 	if d.Verdict != policies.Allow {
 		return x.deny(d, x.msg.Refuse(d.Reason).Reply(d.ID))
@@ -182,6 +183,7 @@ func (x *stream) decidePlain() filter.Action {
 	}
 	x.http = httpInput(&x.req, query)
 	d := x.state.decide(x.parties.input(x.target.Kind, x.http, x.call), x.now)
+	d.Rules = x.state.rules()
 	d.ID = x.gate.ids.next(x.now)
 	if d.Verdict != policies.Allow {
 		return x.deny(d, refusal.New(x.style(), d.Reason, d.ID))

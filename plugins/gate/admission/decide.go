@@ -13,6 +13,7 @@ import (
 func (s *state) decide(input engine.Value, now int64) policies.Decision {
 	d := policies.Decision{Policy: s.policy, Generation: s.view.Generation()}
 	s.vm.Begin(input, now)
+	s.deciding = s.deciding[:0]
 
 	reasons, err := s.eval(s.deny)
 	if err == nil && !reasons.IsUndefined() && reasons.Kind() != engine.KindSet {
@@ -22,12 +23,17 @@ func (s *state) decide(input engine.Value, now int64) policies.Decision {
 		return failed(d, err)
 	}
 	if reasons.Len() > 0 {
+		s.deciding = s.vm.AppendRules(s.deciding)
 		d.Reason = policies.DeniedByRule
 		d.Details = texts(reasons)
 		return d
 	}
 	allow, err := s.isTrue(s.allow)
+	s.deciding = s.vm.AppendRules(s.deciding)
 	ask, askErr := s.isTrue(s.ask)
+	if allow && ask {
+		s.deciding = s.vm.AppendRules(s.deciding)
+	}
 	switch {
 	case err != nil:
 		return failed(d, err)
@@ -41,6 +47,19 @@ func (s *state) decide(input engine.Value, now int64) policies.Decision {
 		d.Verdict, d.Reason = policies.Allow, policies.ReasonNone
 	}
 	return d
+}
+
+// rules are the names of those that made the last decision, for its record.
+func (s *state) rules() []string {
+	n := min(len(s.deciding), policies.MaxRecordList)
+	if n == 0 {
+		return nil
+	}
+	names := make([]string, n)
+	for i := range names {
+		names[i] = s.deciding[i].Name
+	}
+	return names
 }
 
 // eval is undefined for a rule that the policy leaves out.

@@ -73,6 +73,9 @@ func TestEveryRequestMakesOneRecord(t *testing.T) {
 	if r.Kind != policies.KindMCP || r.Target == "" || r.Method != "tools/call" || r.Policy == "" || r.Status != 200 || len(r.Digest) != 64 || r.Arguments != "" || r.RequestBytes == 0 {
 		t.Errorf("record = %+v", r)
 	}
+	if len(r.Rules) == 0 || !strings.Contains(r.Rules[0], ".rego:") {
+		t.Errorf("an allowed call was decided by rules %q", r.Rules)
+	}
 	if r := g.records[1]; r.Status != 200 { // a JSON-RPC error
 		t.Errorf("record = %+v", r)
 	}

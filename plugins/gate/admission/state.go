@@ -26,6 +26,8 @@ type judge struct {
 	ask    entrypoint
 	mask   entrypoint
 	inputs inputs
+	// deciding are the rules that made the last decision; of use until the next.
+	deciding []engine.Rule
 }
 
 // An entrypoint is a rule that a policy may leave out.
