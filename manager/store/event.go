@@ -19,19 +19,10 @@ type EventFilter struct {
 // After is the position of the last event seen.
 func (r reader) Events(ctx context.Context, f EventFilter, p manager.Page) (manager.List[manager.Event], error) {
 	l := manager.List[manager.Event]{Items: []manager.Event{}}
-	from := uint64(0)
-	if p.After != "" {
-		n, err := strconv.ParseUint(p.After, 10, 62)
-		if err != nil {
-			return l, &manager.FieldError{Field: "after", Why: "is not from an earlier page"}
-		}
-		from = n + 1
+	from, limit, err := logPage(p)
+	if err != nil {
+		return l, err
 	}
-	limit := p.Limit
-	if limit <= 0 {
-		limit = manager.DefaultPage
-	}
-	limit = min(limit, manager.MaxPage)
 	entries, err := r.logEntries(ctx, `noun <> '' AND position >= $1
 		AND ($2 = '' OR noun = $2) AND ($3 = '' OR object = $3) AND ($4 = '' OR actor = $4)
 		ORDER BY position LIMIT $5`, from, string(f.Kind), f.Object, f.Actor, limit+1)

@@ -27,23 +27,27 @@ type LogFilter struct {
 // likeEscaper makes text match itself alone in LIKE.
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
+// logPage says where a page of the log begins, and how long it may be. The After
+// of a page is the position of the last entry seen.
+func logPage(p manager.Page) (from uint64, limit int, err error) {
+	if p.After != "" {
+		n, err := strconv.ParseUint(p.After, 10, 62)
+		if err != nil {
+			return 0, 0, &manager.FieldError{Field: "after", Why: "is not from an earlier page"}
+		}
+		from = n + 1
+	}
+	return from, pageLimit(p), nil
+}
+
 // QueryLog returns a page of entries, oldest first. The page's After is the
 // position of the last entry seen.
 func (r reader) QueryLog(ctx context.Context, f LogFilter, p manager.Page) (manager.List[manager.LogEntry], error) {
 	l := manager.List[manager.LogEntry]{Items: []manager.LogEntry{}}
-	from := uint64(0)
-	if p.After != "" {
-		n, err := strconv.ParseUint(p.After, 10, 62)
-		if err != nil {
-			return l, &manager.FieldError{Field: "after", Why: "is not from an earlier page"}
-		}
-		from = n + 1
+	from, limit, err := logPage(p)
+	if err != nil {
+		return l, err
 	}
-	limit := p.Limit
-	if limit <= 0 {
-		limit = manager.DefaultPage
-	}
-	limit = min(limit, manager.MaxPage)
 	since, until := int64(0), int64(math.MaxInt64)
 	if !f.Since.IsZero() {
 		since = f.Since.UnixMilli()

@@ -49,15 +49,19 @@ func (t table[T]) one(ctx context.Context, q queryer, where string, args ...any)
 	return v, err
 }
 
+// pageLimit is how many objects a page may have.
+func pageLimit(p manager.Page) int {
+	if p.Limit <= 0 {
+		return manager.DefaultPage
+	}
+	return min(p.Limit, manager.MaxPage)
+}
+
 // page reads one page of the objects for which where holds, in the order of
 // their ids.
 func (t table[T]) page(ctx context.Context, q queryer, p manager.Page, where string, args ...any) (manager.List[T], error) {
 	var l manager.List[T]
-	limit := p.Limit
-	if limit <= 0 {
-		limit = manager.DefaultPage
-	}
-	limit = min(limit, manager.MaxPage)
+	limit := pageLimit(p)
 	n := len(args)
 	query := fmt.Sprintf("SELECT %s FROM %s x WHERE (%s) AND x.id > $%d ORDER BY x.id LIMIT $%d", t.all(), t.name, where, n+1, n+2)
 	items, err := t.query(ctx, q, query, append(args, p.After, limit+1)...)
