@@ -48,7 +48,7 @@ func New(api http.Handler, log *slog.Logger) http.Handler {
 	})
 	s.register(m)
 	h := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return m }, &mcp.StreamableHTTPOptions{
-		Stateless: true, JSONResponse: true, Logger: log, DisableLocalhostProtection: true, // gate checks host and origin
+		Stateless: true, JSONResponse: true, Logger: log, DisableLocalhostProtection: true, // a web page has no admin token to rebind with
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if manager.Bearer(r.Header.Values("Authorization")) == "" {
