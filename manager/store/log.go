@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,13 +20,14 @@ import (
 // in the order of commits.
 type appender struct {
 	tx   *sql.Tx
-	size uint64 // entries before
-	rows []any  // columns of those to add, one entry after the other
-	n    uint64 // entries to add
+	one  *sql.Stmt // inserts one row; nil: many go to the database at once
+	size uint64    // entries before
+	rows []any     // columns of those to add, one entry after the other
+	n    uint64    // entries to add
 }
 
-func beginAppend(ctx context.Context, tx *sql.Tx) (*appender, error) {
-	a := &appender{tx: tx}
+func beginAppend(ctx context.Context, tx *sql.Tx, one *sql.Stmt) (*appender, error) {
+	a := &appender{tx: tx, one: one}
 	err := tx.QueryRowContext(ctx, `UPDATE log_head SET size = size WHERE one = 1 RETURNING size`).Scan(&a.size)
 	if err != nil {
 		return nil, fmt.Errorf("store: next place in the log: %w", err)
@@ -67,23 +70,47 @@ func (a *appender) add(e manager.Entry) error {
 // searchable is s as PostgreSQL can keep it.
 func searchable(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
 
-// logChunk is how many rows one statement inserts: SQLite binds up to 32,766
-// values.
-const logChunk = 250
+// logChunk is how many rows one statement inserts where a round trip costs more
+// than a statement; PostgreSQL binds up to 65,535 values.
+const logChunk = 128
+
+func insertLog(rows int) string {
+	return `INSERT INTO log (` + logColumns + `) VALUES ` + marks(rows, logColumnCount)
+}
+
+// insertChunk has always the same text, by which the driver knows it again.
+var insertChunk = insertLog(logChunk)
 
 // commit writes the entries; the transaction is for the caller to commit.
 func (a *appender) commit(ctx context.Context) error {
-	for rest := a.rows; len(rest) > 0; {
-		chunk := rest[:min(len(rest), logChunk*logColumnCount)]
-		rest = rest[len(chunk):]
-		_, err := a.tx.ExecContext(ctx, `INSERT INTO log (`+logColumns+`) VALUES `+marks(len(chunk)/logColumnCount, logColumnCount), chunk...)
-		if err != nil {
-			return fmt.Errorf("store: append to the log: %w", err)
-		}
+	if err := a.insert(ctx); err != nil {
+		return fmt.Errorf("store: append to the log: %w", err)
 	}
 	_, err := a.tx.ExecContext(ctx, `UPDATE log_head SET size = $1 WHERE one = 1`, a.size+a.n)
 	if err != nil {
 		return fmt.Errorf("store: size of the log: %w", err)
+	}
+	return nil
+}
+
+func (a *appender) insert(ctx context.Context) error {
+	if a.one != nil {
+		one := a.tx.StmtContext(ctx, a.one)
+		for row := range slices.Chunk(a.rows, logColumnCount) {
+			if _, err := one.ExecContext(ctx, row...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for rows := range slices.Chunk(a.rows, logChunk*logColumnCount) {
+		text := insertChunk
+		if n := len(rows) / logColumnCount; n < logChunk {
+			text = insertLog(n)
+		}
+		if _, err := a.tx.ExecContext(ctx, text, rows...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -100,93 +127,9 @@ func marks(rows, columns int) string {
 		default:
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "$%d", i+1)
+		b.WriteString("$" + strconv.Itoa(i+1))
 	}
 	return b.String() + ")"
-}
-
-// AppendRecords adds to the log what a gateway's VM sent: each record once, by
-// its sequence number, however often it is sent. Records must be in the order of
-// their numbers. Numbers that were passed over are themselves an entry; a record
-// that comes after all is added then.
-func (s *Store) AppendRecords(ctx context.Context, gateway, vm string, records []policies.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // after a commit it does nothing
-	a, err := beginAppend(ctx, tx)
-	if err != nil {
-		return err
-	}
-	last, known, err := sequences(ctx, tx, gateway, vm, records[0].Sequence)
-	if err != nil {
-		return err
-	}
-	base := manager.Entry{Time: s.now().UTC().Truncate(time.Millisecond), Gateway: gateway, VM: vm}
-	for i := range records {
-		r := &records[i]
-		if r.Sequence > last+1 {
-			gap := base
-			gap.Kind, gap.Gap = manager.EntryGap, &manager.Gap{First: last + 1, Last: r.Sequence - 1}
-			if err := a.add(gap); err != nil {
-				return err
-			}
-		}
-		last = max(last, r.Sequence)
-		if known[r.Sequence] {
-			continue
-		}
-		e := base
-		e.Kind, e.Record = manager.EntryKind(r.Type), r
-		if err := a.add(e); err != nil {
-			return err
-		}
-	}
-	if a.n == 0 {
-		return nil
-	}
-	if err := a.commit(ctx); err != nil {
-		return err
-	}
-	if err := s.notify(ctx, tx, notifyLog); err != nil {
-		return fmt.Errorf("store: notify: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store: commit: %w", err)
-	}
-	s.logged.give()
-	return nil
-}
-
-// sequences returns the highest number that a VM's records have in the log, and
-// those from first on that are there.
-func sequences(ctx context.Context, q queryer, gateway, vm string, first uint64) (last uint64, known map[uint64]bool, err error) {
-	const where = ` FROM log WHERE gateway = $1 AND vm = $2 AND sequence > 0`
-	err = q.QueryRowContext(ctx, `SELECT sequence`+where+` ORDER BY sequence DESC LIMIT 1`, gateway, vm).Scan(&last)
-	if noRows(err) || err == nil && last < first {
-		return last, nil, nil
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	rows, err := q.QueryContext(ctx, `SELECT sequence`+where+` AND sequence >= $3`, gateway, vm, first)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer rows.Close()
-	known = map[uint64]bool{}
-	for rows.Next() {
-		var n uint64
-		if err := rows.Scan(&n); err != nil {
-			return 0, nil, err
-		}
-		known[n] = true
-	}
-	return last, known, rows.Err()
 }
 
 // LogSize is how many entries the log has: the position of the next one.

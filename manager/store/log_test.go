@@ -154,6 +154,49 @@ func testOneLog(t *testing.T, f *fixture) {
 	}
 }
 
+// Batches that are written together share no fault.
+func testABadBatchIsNoOthersFault(t *testing.T, f *fixture) {
+	const vms = 20
+	errs := make([]error, vms)
+	var wg sync.WaitGroup
+	for vm := range vms {
+		wg.Go(func() {
+			list := records(1, 3)
+			if vm%5 == 0 {
+				list[1].Arguments = "{" // can't be written
+			}
+			errs[vm] = f.AppendRecords(t.Context(), "gw-1", fmt.Sprint(vm), list)
+		})
+	}
+	wg.Wait()
+	count := map[string]int{}
+	for _, e := range f.logged(t) {
+		count[e.VM]++
+	}
+	for vm, err := range errs {
+		if want := 3; vm%5 == 0 {
+			if err == nil || count[fmt.Sprint(vm)] != 0 {
+				t.Errorf("bad batch %d: %v, %d entries", vm, err, count[fmt.Sprint(vm)])
+			}
+		} else if err != nil || count[fmt.Sprint(vm)] != want {
+			t.Errorf("batch %d: %v, %d entries, want %d", vm, err, count[fmt.Sprint(vm)], want)
+		}
+	}
+}
+
+// Who does not wait takes nobody's turn away.
+func testABatchOfWhoIsGone(t *testing.T, f *fixture) {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 10 {
+		_ = f.AppendRecords(gone, "gw-1", "a", records(1, 1)) // stored or not
+	}
+	f.append(t, "a", records(1, 2))
+	if got := f.logged(t); len(got) != 2 {
+		t.Errorf("%d entries, want 2: %q", len(got), told(got))
+	}
+}
+
 func testDamagedEntry(t *testing.T, f *fixture) {
 	f.append(t, "a", records(1, 3))
 	f.exec(t, `UPDATE log SET body = replace(body, 'worker-a', 'worker-b') WHERE position = 2`)

@@ -40,6 +40,9 @@ type Store struct {
 	changed *signal // a mutation was committed
 	seen    *signal // a gateway confirmed something
 	logged  *signal // the log grew
+	batches batches
+	// insertOne inserts one row of the log; nil: PostgreSQL takes many at once.
+	insertOne *sql.Stmt
 }
 
 // Open opens the database that dsn names, creating and migrating it as needed.
@@ -73,6 +76,7 @@ func newStore(d dialect, write, read *sql.DB, opt Options) *Store {
 		changed: newSignal(),
 		seen:    newSignal(),
 		logged:  newSignal(),
+		batches: batches{turn: make(chan struct{}, 1)},
 	}
 }
 
@@ -80,6 +84,12 @@ func newStore(d dialect, write, read *sql.DB, opt Options) *Store {
 func (s *Store) init(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
+	}
+	if s.write != s.read { // SQLite, which knows a statement by its Stmt alone
+		var err error
+		if s.insertOne, err = s.write.PrepareContext(ctx, insertLog(1)); err != nil {
+			return err
+		}
 	}
 	epoch, err := manager.NewID("", s.now(), s.random)
 	if err != nil {
@@ -104,6 +114,9 @@ func (s *Store) init(ctx context.Context) error {
 // Close closes the database.
 func (s *Store) Close() error {
 	err := s.read.Close()
+	if s.insertOne != nil {
+		err = cmp.Or(s.insertOne.Close(), err)
+	}
 	if s.write != s.read {
 		err = cmp.Or(s.write.Close(), err)
 	}

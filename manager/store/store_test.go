@@ -78,6 +78,8 @@ var suite = []struct {
 	{"each record is logged once", testRecordsOnce},
 	{"a gap is logged, and what comes late after all", testGaps},
 	{"actions and records stand in one row", testOneLog},
+	{"a bad batch is no other's fault", testABadBatchIsNoOthersFault},
+	{"a batch of who is gone takes no turn away", testABatchOfWhoIsGone},
 	{"a changed entry is told from what was written", testDamagedEntry},
 	{"rooms", testRooms},
 	{"what waits for rooms", testOutbox},

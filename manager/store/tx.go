@@ -19,14 +19,15 @@ import (
 // [Store.Mutate].
 type Tx struct {
 	reader
-	tx      *sql.Tx
-	gen     uint64
-	at      time.Time // one instant for all that this mutation writes
-	by      manager.Actor
-	request string
-	random  io.Reader
-	parts   int  // events so far
-	dirty   bool // something was written since the last event
+	tx        *sql.Tx
+	gen       uint64
+	at        time.Time // one instant for all that this mutation writes
+	by        manager.Actor
+	request   string
+	random    io.Reader
+	insertOne *sql.Stmt // as of Store
+	parts     int       // events so far
+	dirty     bool      // something was written since the last event
 }
 
 // A Mutation says who changes something, and in which request.
@@ -54,7 +55,7 @@ func (s *Store) Mutate(ctx context.Context, m Mutation, fn func(*Tx) error) (uin
 
 	// The instant is taken once the row is locked, so that times grow with
 	// generations.
-	t := &Tx{tx: tx, by: m.By, request: m.Request, random: s.random}
+	t := &Tx{tx: tx, by: m.By, request: m.Request, random: s.random, insertOne: s.insertOne}
 	t.reader = reader{q: tx, now: func() time.Time { return t.at }}
 	err = tx.QueryRowContext(ctx, `UPDATE state SET generation = generation + 1 WHERE one = 1 RETURNING generation`).Scan(&t.gen)
 	if err != nil {
@@ -104,7 +105,7 @@ func (t *Tx) record(ctx context.Context, kind manager.Kind, verb, id string, bef
 	if err != nil {
 		return err
 	}
-	l, err := beginAppend(ctx, t.tx)
+	l, err := beginAppend(ctx, t.tx, t.insertOne)
 	if err != nil {
 		return err
 	}
