@@ -88,7 +88,7 @@ func TestRecordsSurviveABadNetwork(t *testing.T) {
 		return filter.Answer{Status: status}, true
 	}
 	var stored uint64
-	o := record.NewOutbox(host, func(upTo uint64) { stored = upTo })
+	o := record.NewOutbox(host, func(_, last uint64) { stored = last })
 	o.SendTo(record.Destination{Cluster: "manager", Authority: "manager", Token: w.token})
 	const records = 500
 	pass := func() {

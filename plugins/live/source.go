@@ -72,6 +72,7 @@ func NewSource(host filter.Host, config []byte, tick time.Duration) (*Source, er
 	s.until = host.Now() + int64(manager.MaxStale)
 	s.reader = NewReader(poll, token, manager.MaxStale, func(line string) { host.Log(filter.Warn, line) })
 	s.poller = NewPoller(poll, manager, token)
+	s.to.Instance = s.poller.space.instance()
 	if tick == 0 {
 		tick = pollTick
 	}

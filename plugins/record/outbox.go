@@ -30,6 +30,7 @@ type Destination struct {
 	Cluster   string // the gateway's name for the Manager's listener for gateways
 	Authority string
 	Token     string // of the gateway
+	Instance  string // what the VMs of one gateway process have in common
 }
 
 // A Host is what an outbox needs of its VM.
@@ -57,17 +58,23 @@ type Outbox struct {
 	next     int64 // no batch before then
 	failures int   // in a row
 	single   int   // records to send one by one: the Manager refused a batch with them
-	onStored func(upTo uint64)
+	onStored func(first, last uint64)
 }
 
-// NewOutbox returns an empty outbox of a VM. onStored hears of the sequence
-// number up to which the Manager has all that was kept.
-func NewOutbox(host Host, onStored func(upTo uint64)) *Outbox {
-	return &Outbox{host: host, vm: strconv.FormatUint(rand.Uint64(), 16), onStored: onStored}
+// NewOutbox returns an empty outbox of a VM. onStored hears of the records that
+// the Manager has now: all that were kept between two sequence numbers.
+func NewOutbox(host Host, onStored func(first, last uint64)) *Outbox {
+	return &Outbox{host: host, onStored: onStored}
 }
 
-// SendTo says where to send. Before, nothing is sent.
-func (o *Outbox) SendTo(to Destination) { o.to = to }
+// SendTo says where to send. Before, nothing is sent. The name of the VM begins
+// with the first instance, and stays: sequence numbers count under it.
+func (o *Outbox) SendTo(to Destination) {
+	o.to = to
+	if o.vm == "" {
+		o.vm = to.Instance + "." + strconv.FormatUint(rand.Uint64(), 16)
+	}
+}
 
 // Flush sends what there is, however new.
 func (o *Outbox) Flush(now int64) { o.Tick(now, true) }
@@ -89,7 +96,7 @@ func (o *Outbox) full() bool {
 func (o *Outbox) Free() { o.reserved-- }
 
 // Add gives a record its number and keeps it. Without room, reserved or not, it
-// is lost; its number is not, by which the Manager will know.
+// is lost; its number is not, by which the Manager will know. Then it returns 0.
 func (o *Outbox) Add(r *policies.Record, reserved bool, now int64) uint64 {
 	o.sequence++
 	r.Sequence = o.sequence
@@ -97,7 +104,7 @@ func (o *Outbox) Add(r *policies.Record, reserved bool, now int64) uint64 {
 	case reserved:
 		o.reserved--
 	case len(o.ends) >= maxUnasked || len(o.kept) >= maxKeptBytes:
-		return o.sequence
+		return 0
 	}
 	if len(o.ends) == 0 {
 		o.since = now
@@ -165,11 +172,10 @@ func (o *Outbox) answered(n int, a filter.Answer) {
 	now := o.host.Now()
 	switch {
 	case a.Status == 204:
-		last := o.numbers[n-1]
+		o.onStored(o.numbers[0], o.numbers[n-1])
 		o.drop(n, now)
 		o.single = max(0, o.single-n)
 		o.failures, o.next = 0, 0
-		o.onStored(last)
 	case (a.Status == 400 || a.Status == 413) && n > 1:
 		o.single = n
 	case a.Status == 400 || a.Status == 413:

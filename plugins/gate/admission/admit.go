@@ -213,7 +213,7 @@ func (x *stream) admit(d policies.Decision) filter.Action {
 	x.settle(d, 0)
 	x.settled = admitted
 	x.gate.open.add(x)
-	if auditOf(x.target).Sync && x.gate.accounts.outbox != nil {
+	if x.holds() {
 		return x.wait()
 	}
 	return filter.Continue

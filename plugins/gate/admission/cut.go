@@ -119,11 +119,18 @@ func (x *stream) cut() {
 	d := policies.Decision{ID: x.cutID(), Reason: x.ending}
 	x.settled, x.answer = refused, nil
 	x.cutOff(d)
+	x.refusal = x.reply(d)
+	x.end()
+}
+
+// end gives the client the refusal outside of the stream's callbacks, or resets
+// what has an answer already.
+func (x *stream) end() {
 	c, ok := x.s.(filter.Cutter)
 	if !ok {
 		return // it hears no more of the answer, as it is refused
 	}
-	if err := c.Cut(x.reply(d)); err != nil {
+	if err := c.Cut(x.refusal); err != nil {
 		x.gate.host.Log(filter.Warn, "the host can't cut a stream: "+err.Error())
 	}
 }

@@ -2,7 +2,6 @@ package admission
 
 import (
 	"strconv"
-	"strings"
 
 	"keyward/plugins/filter"
 	"keyward/plugins/mcp"
@@ -39,12 +38,17 @@ func (x *stream) style() refusal.Style {
 }
 
 // deny is the one place that refuses. Nothing has left for an upstream, as the
-// headers are still held; Hold stands even where the host can't answer.
+// headers are still held; Hold stands even where the host can't answer. The answer
+// too waits for its record, where the target asks for that.
 func (x *stream) deny(d policies.Decision, r filter.Reply) filter.Action {
-	x.settled = refused
 	x.answer = nil
 	x.settle(d, r.Status)
 	x.gate.host.Log(filter.Info, "deny"+x.line(d))
+	if x.holds() {
+		x.refusal = r
+		return x.wait()
+	}
+	x.settled = refused
 	_ = x.s.Reply(r)
 	return filter.Hold
 }
@@ -52,22 +56,15 @@ func (x *stream) deny(d policies.Decision, r filter.Reply) filter.Action {
 // line says what was refused, from IDs and codes alone, and where a policy broke:
 // nothing of what a client sent can get into the log through it.
 func (x *stream) line(d policies.Decision) string {
-	var b strings.Builder
-	b.WriteString(" reason=")
-	b.WriteString(string(d.Reason))
-	b.WriteString(" decision=")
-	b.WriteString(d.ID)
+	s := " reason=" + string(d.Reason) + " decision=" + d.ID
 	if x.target != nil {
-		b.WriteString(" target=")
-		b.WriteString(x.target.ID)
+		s += " target=" + x.target.ID
 	}
 	if x.consumer != nil {
-		b.WriteString(" consumer=")
-		b.WriteString(x.consumer.ID)
+		s += " consumer=" + x.consumer.ID
 	}
 	if d.Reason == policies.PolicyFailed && len(d.Details) > 0 {
-		b.WriteString(" error=")
-		b.WriteString(strconv.Quote(d.Details[0]))
+		s += " error=" + strconv.Quote(d.Details[0])
 	}
-	return b.String()
+	return s
 }

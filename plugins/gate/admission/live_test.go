@@ -23,6 +23,7 @@ type liveGate struct {
 	host    *filtertest.LiveHost
 	records []policies.Record // that the Manager took
 	down    bool              // the Manager takes no records
+	refuse  uint64            // sequence number of one that it refuses; 0: none
 }
 
 // newLiveGate is not configured yet.

@@ -61,7 +61,7 @@ func (x *stream) settle(d policies.Decision, status int) {
 	if d.Generation == 0 && x.state != nil {
 		d.Generation = x.state.view.Generation()
 	}
-	x.account.decision, x.account.status = d, status
+	x.account.decision, x.account.status, x.account.noted = d, status, false
 }
 
 // note records the decision now, ahead of the stream's end.
@@ -72,6 +72,7 @@ func (x *stream) note() {
 	}
 	a.noted = true
 	r := x.record(policies.RecordDecision)
+	r.Status = a.status // of a refusal; an answer has none yet
 	a.number = x.gate.accounts.outbox.Add(&r, a.reserved, x.gate.host.Now())
 	a.reserved = false
 }
@@ -82,7 +83,7 @@ func (x *stream) closeAccount() {
 	if o == nil {
 		return
 	}
-	if a.decision.ID == "" {
+	if a.decision.ID == "" || a.noted && a.decision.Verdict != policies.Allow { // the record of a refusal says how it ended
 		if a.reserved {
 			o.Free()
 			a.reserved = false
@@ -201,7 +202,14 @@ func (g *Gate) account(now int64) {
 	a.outbox.Tick(now, len(a.waiting) > 0)
 }
 
-// wait holds an admitted request until its record is stored.
+// holds reports whether a request has to wait until its record is stored. Those
+// of nobody known don't: there may be very many.
+func (x *stream) holds() bool {
+	return auditOf(x.target).Sync && x.consumer != nil && x.gate.accounts.outbox != nil && x.settled != pending &&
+		x.recordable() && x.account.reserved
+}
+
+// wait holds a request until its record is stored.
 func (x *stream) wait() filter.Action {
 	x.note()
 	x.settled = pending
@@ -209,17 +217,22 @@ func (x *stream) wait() filter.Action {
 	return filter.Hold
 }
 
-// stored lets those go on whose records are stored.
-func (g *Gate) stored(upTo uint64) {
-	g.accounts.waiting = slices.DeleteFunc(g.accounts.waiting, func(x *stream) bool {
-		if x.settled == pending && x.account.number <= upTo {
+// stored lets those go on whose records are stored, or answers them. They leave
+// the list at the next look.
+func (g *Gate) stored(first, last uint64) {
+	for _, x := range g.accounts.waiting {
+		if n := x.account.number; first <= n && n <= last && x.settled == pending {
 			x.proceed()
 		}
-		return x.settled != pending
-	})
+	}
 }
 
 func (x *stream) proceed() {
+	if x.refusal.Status != 0 {
+		x.settled = refused
+		x.end()
+		return
+	}
 	x.settled = admitted
 	r, ok := x.s.(filter.Resumer)
 	if ok && r.Resume(filter.Request) == nil {

@@ -27,6 +27,11 @@ func (g *liveGate) take(t *testing.T, c filter.Call) (filter.Answer, bool) {
 		t.Errorf("batch %s: %v", c.Body, err)
 		return filter.Answer{Status: 400}, true
 	}
+	for _, r := range b.Records {
+		if r.Sequence == g.refuse {
+			return filter.Answer{Status: 400}, true
+		}
+	}
 	g.records = append(g.records, b.Records...)
 	return filter.Answer{Status: 204}, true
 }
@@ -151,21 +156,25 @@ func TestAFloodOfRefusalsLeavesRoom(t *testing.T) {
 	}
 }
 
+// held begins a call, which must not have been answered nor have gone on.
+func (g *liveGate) held(t *testing.T, tok, tool string) (*filtertest.Stream, filter.Handler) {
+	t.Helper()
+	m := post(tok, call(tool))
+	s := &eventStream{Stream: filtertest.NewStream(m.Headers...), answer: [][2]string{{":status", "200"}}}
+	h := g.NewStream(s)
+	s.body = strings.Join(m.Body, "")
+	h.RequestHeaders(false)
+	if h.RequestBody(len(s.body), true) != filter.Hold || len(s.Replies) != 0 {
+		t.Fatalf("not held: %+v", s.Replies)
+	}
+	return s.Stream, h
+}
+
 func TestASyncRequestGoesOnOnceItsRecordIsStored(t *testing.T) {
 	tok := newToken(t, "k")
 	g := audited(t, tok, &snapshot.Audit{Sync: true})
 	g.down = true
-	open := func() (*filtertest.Stream, filter.Handler) {
-		m := post(tok, call("read"))
-		s := &eventStream{Stream: filtertest.NewStream(m.Headers...), answer: [][2]string{{":status", "200"}}}
-		h := g.NewStream(s)
-		s.body = strings.Join(m.Body, "")
-		h.RequestHeaders(false)
-		if h.RequestBody(len(s.body), true) != filter.Hold || len(s.Replies) != 0 {
-			t.Fatalf("not held: %+v", s.Replies)
-		}
-		return s.Stream, h
-	}
+	open := func() (*filtertest.Stream, filter.Handler) { return g.held(t, tok, "read") }
 	first, h := open()
 	g.pass(time.Second)
 	if len(first.Resumed) != 0 {
@@ -195,6 +204,49 @@ func TestASyncRequestGoesOnOnceItsRecordIsStored(t *testing.T) {
 	if diff := cmp.Diff(want, told(g.records)); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
+}
+
+// A refusal too is told once its record is stored: what a client knows, the log
+// has.
+func TestASyncRefusalIsToldOnceItsRecordIsStored(t *testing.T) {
+	tok := newToken(t, "k")
+	g := audited(t, tok, &snapshot.Audit{Sync: true})
+	g.down = true
+	s, h := g.held(t, tok, "delete")
+	g.down = false
+	g.pass(3 * time.Second)
+	if len(s.Resumed) != 0 || len(s.Cuts) != 1 || !strings.Contains(string(s.Cuts[0].Body), string(policies.NotGranted)) {
+		t.Errorf("resumed %d times, answered %+v", len(s.Resumed), s.Cuts)
+	}
+	h.Done()
+	// Nobody known: no stream is held for long.
+	if got := verdictOf(t, g, newToken(t, "other"), "read"); got != policies.TokenUnknown {
+		t.Errorf("a stranger hears %q", got)
+	}
+	g.pass(time.Second)
+	want := []string{"decision deny worker delete not_granted", "decision deny  /mcp token_unknown"}
+	if diff := cmp.Diff(want, told(g.records)); diff != "" || g.records[0].Status != 200 {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}
+
+// A record that the Manager will not have is not stored, whatever comes after it.
+func TestASyncRequestWhoseRecordIsRefusedDoesNotGoOn(t *testing.T) {
+	tok := newToken(t, "k")
+	g := audited(t, tok, &snapshot.Audit{Sync: true})
+	g.refuse = 1
+	bad, h := g.held(t, tok, "read")
+	good, h2 := g.held(t, tok, "read")
+	g.pass(time.Second)
+	if len(bad.Resumed) != 0 || len(good.Resumed) != 1 {
+		t.Errorf("resumed: refused %d times, stored %d times", len(bad.Resumed), len(good.Resumed))
+	}
+	g.pass(11 * time.Second)
+	if len(bad.Cuts) != 1 || len(bad.Resumed) != 0 {
+		t.Errorf("refused: resumed %d times, cut %d times", len(bad.Resumed), len(bad.Cuts))
+	}
+	h.Done()
+	h2.Done()
 }
 
 func TestAnOpenStreamIsRecordedBeforeItsEnd(t *testing.T) {

@@ -30,7 +30,8 @@ type stream struct {
 	call     engine.Value // the MCP message, likewise; undefined: none
 
 	settled settled
-	answer  *answer // nil: the answer is passed on as it is
+	answer  *answer      // nil: the answer is passed on as it is
+	refusal filter.Reply // to give outside of a callback
 	account account
 
 	prev, next *stream         // in the list of open streams
@@ -47,7 +48,7 @@ type settled uint8
 
 const (
 	open     settled = iota
-	pending          // the request may go on once its record is stored
+	pending          // the request may go on, or be answered here, once its record is stored
 	admitted         // the request went on
 	refused          // the request was answered here
 	withheld         // the request went on, its answer may not
@@ -101,7 +102,7 @@ func (x *stream) RequestTrailers() filter.Action {
 	if x.settled == open {
 		x.readBody()
 	}
-	if (x.settled == admitted || x.settled == pending) && !x.cleanTrailers() {
+	if (x.settled == admitted || x.settled == pending && x.refusal.Status == 0) && !x.cleanTrailers() {
 		return x.refuse(policies.Internal)
 	}
 	return x.after()
