@@ -9,6 +9,9 @@ import (
 // a crash, and then finishes what it had begun. It keeps no state beside the
 // backend's own.
 type Launcher interface {
+	// Fetch makes sure that an image can be launched, as far as the backend can tell
+	// before. It touches no container. [ErrState] and [ErrInvalid]: it can't be had.
+	Fetch(ctx context.Context, image string) error
 	// Launch brings a Worker's container to run, in the place of any other of the
 	// same Worker. One of the same run is kept.
 	Launch(ctx context.Context, l Launch) (Instance, error)

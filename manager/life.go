@@ -17,14 +17,17 @@ const MaxWorkerID = MaxID - len(ConsumerPrefix)
 type Worker struct {
 	Meta
 	WorkerSpec
-	Consumer  string    `json:"consumer" doc:"Id of its consumer, which has its grants"`
-	Suspended bool      `json:"suspended" doc:"Its container is stopped and its consumer suspended"`
-	Task      Task      `json:"task,omitempty" enum:"create,update,reset,rotate,suspend,resume,delete" doc:"What is being done to it; absent: it is as wanted, unless there is a problem"`
-	Done      []string  `json:"done,omitempty" doc:"What there is of it, in the order in which it was made"`
-	Problem   string    `json:"problem,omitempty" doc:"Why the task is not done yet, or was given up"`
-	TokenID   string    `json:"token_id,omitempty" doc:"Id of the token that it has"`
-	Run       string    `json:"run,omitempty" doc:"Names its present container among those that it had"`
-	RestartAt time.Time `json:"restart_at,omitzero" doc:"When its container is replaced, for a new token"`
+	Consumer  string   `json:"consumer" doc:"Id of its consumer, which has its grants"`
+	Suspended bool     `json:"suspended" doc:"Its container is stopped and its consumer suspended"`
+	Asleep    bool     `json:"asleep,omitempty" doc:"It is suspended because it had nothing to do; waking it is enough"`
+	Task      Task     `json:"task,omitempty" enum:"create,update,revert,reset,rotate,suspend,resume,delete" doc:"What is being done to it; absent: it is as wanted, unless there is a problem"`
+	Done      []string `json:"done,omitempty" doc:"What there is of it, in the order in which it was made"`
+	Problem   string   `json:"problem,omitempty" doc:"Why the task is not done yet, or was given up"`
+	// Previous is set from an update until its container is replaced.
+	Previous  *WorkerSpec `json:"previous,omitempty" doc:"What its container still runs with, until what it is updated to is there; absent: what is above"`
+	TokenID   string      `json:"token_id,omitempty" doc:"Id of the token that it has"`
+	Run       string      `json:"run,omitempty" doc:"Names its present container among those that it had"`
+	RestartAt time.Time   `json:"restart_at,omitzero" doc:"When its container is replaced, for a new token"`
 }
 
 // A Task is what is being done to a Worker.
@@ -34,6 +37,7 @@ type Task string
 const (
 	TaskCreate  Task = "create"
 	TaskUpdate  Task = "update"
+	TaskRevert  Task = "revert" // an update that was given up: on with what there was
 	TaskReset   Task = "reset"
 	TaskRotate  Task = "rotate"
 	TaskSuspend Task = "suspend"
@@ -54,6 +58,13 @@ func (w Worker) Has(what string) bool { return slices.Contains(w.Done, what) }
 type NewWorker struct {
 	ID     string        `json:"id" pattern:"^[a-z0-9]([a-z0-9._-]{0,54}[a-z0-9])?$" maxLength:"56" doc:"Stable name, such as researcher; its consumer is called worker-ID"`
 	Grants []WorkerGrant `json:"grants,omitempty" maxItems:"100" doc:"What it may use from the start; more with POST /v1/grants"`
+	WorkerSpec
+}
+
+// A WorkerUpdate changes a Worker, all of it or nothing.
+type WorkerUpdate struct {
+	Grant  []WorkerGrant `json:"grant,omitempty" maxItems:"100" doc:"What it may use beside what it may already"`
+	Revoke []string      `json:"revoke,omitempty" maxItems:"100" doc:"Targets whose grants it loses, before it is given those of grant"`
 	WorkerSpec
 }
 

@@ -23,7 +23,7 @@ type createWorker struct {
 
 type updateWorker struct {
 	Versioned
-	Body manager.WorkerSpec
+	Body manager.WorkerUpdate
 }
 
 type rotateWorker struct {
@@ -85,13 +85,16 @@ func (a *API) registerWorkers() {
 		out, err := b.Logs(ctx, in.ID, in.Lines)
 		return &text{"text/plain; charset=utf-8", out}, err
 	})
-	write(a, operation("update-worker", "PUT "+path+"/{id}", "Change a Worker; its container is replaced unless only labels differ", manager.Admin),
+	write(a, operation("update-worker", "PUT "+path+"/{id}", "Change a Worker and what it may use, at once. Its container is replaced where what it is launched with differs, once the image is there", manager.Admin),
 		func(ctx context.Context, tx *store.Tx, in *updateWorker) (*changed[manager.Worker], error) {
 			version, err := in.need()
 			if err != nil {
 				return nil, err
 			}
-			w, err := tx.UpdateWorker(ctx, in.ID, version, in.Body)
+			if err := tx.RegrantWorker(ctx, in.ID, version, in.Body.Grant, in.Body.Revoke); err != nil {
+				return nil, err
+			}
+			w, err := tx.UpdateWorker(ctx, in.ID, version, in.Body.WorkerSpec)
 			return as(w, w.Meta), err
 		})
 	a.registerWorkerActions(path)

@@ -220,7 +220,7 @@ func callWorkers(t *testing.T, c *client.Client) {
 		t.Errorf("Worker = %+v, grants %+v", w, l.Items)
 	}
 	spec.Limits.Pids = 100
-	ok[manager.Worker](t)(c.UpdateWorker(ctx, client.Request{Version: w.Version}, "r", spec))
+	ok[manager.Worker](t)(c.UpdateWorker(ctx, client.Request{Version: w.Version}, "r", manager.WorkerUpdate{WorkerSpec: spec}))
 	ok[manager.Worker](t)(c.SuspendWorker(ctx, none, "r"))
 	ok[manager.Worker](t)(c.ResumeWorker(ctx, none, "r"))
 	ok[manager.Worker](t)(c.ResetWorker(ctx, none, "r"))

@@ -36,9 +36,9 @@ func (c *Client) Workers(ctx context.Context, p manager.Page) (manager.List[mana
 	return list[manager.Worker](ctx, c, "/v1/workers", nil, p)
 }
 
-// UpdateWorker changes what is chosen of a Worker.
-func (c *Client) UpdateWorker(ctx context.Context, r Request, id string, spec manager.WorkerSpec) (manager.Worker, Change, error) {
-	return send[manager.Worker](ctx, c, "PUT /v1/workers/"+url.PathEscape(id), r, spec)
+// UpdateWorker changes what is chosen of a Worker, and what it may use.
+func (c *Client) UpdateWorker(ctx context.Context, r Request, id string, u manager.WorkerUpdate) (manager.Worker, Change, error) {
+	return send[manager.Worker](ctx, c, "PUT /v1/workers/"+url.PathEscape(id), r, u)
 }
 
 // SuspendWorker suspends a Worker until it is resumed.

@@ -16,8 +16,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
-
-	"keyward/manager"
 )
 
 const (
@@ -127,23 +125,5 @@ func forwarderRoot(binary []byte) (*bytes.Buffer, error) {
 
 func writeAll(w io.Writer, b []byte) error {
 	_, err := w.Write(b)
-	return err
-}
-
-// pull gets an image by its digest, unless the engine has it.
-func (d *Docker) pull(ctx context.Context, ref string) error {
-	_, err := d.client.ImageInspect(ctx, ref)
-	if !errdefs.IsNotFound(err) {
-		return err
-	}
-	if !strings.Contains(ref, "@") { // the id of an image, which no registry knows
-		return &manager.Error{Kind: manager.KindWorker, Err: manager.ErrState, Why: fmt.Sprintf("the engine has no image %q", ref)}
-	}
-	res, err := d.client.ImagePull(ctx, ref, image.PullOptions{})
-	if err != nil {
-		return err
-	}
-	defer res.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(res, 64<<20))
 	return err
 }

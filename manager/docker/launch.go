@@ -25,7 +25,7 @@ func (d *Docker) Launch(ctx context.Context, l manager.Launch) (manager.Instance
 	if i, err := d.Instance(ctx, l.Worker); err == nil && i.Run == l.Run && i.Phase == manager.PhaseRunning {
 		return i, nil
 	}
-	if err := d.pull(ctx, l.Spec.Image); err != nil {
+	if err := d.Fetch(ctx, l.Spec.Image); err != nil {
 		return manager.Instance{}, err
 	}
 	if err := d.removeContainers(ctx, roleWorker, l.Worker); err != nil {

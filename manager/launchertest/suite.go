@@ -44,6 +44,7 @@ func Run(t *testing.T, b Backend) {
 	t.Run("what is not there is not found", func(t *testing.T) { testMissing(t, b) })
 	t.Run("a Worker runs, is kept for its run and replaced for another", func(t *testing.T) { testLaunch(t, b) })
 	t.Run("a launch without a run or a Worker's id is refused", func(t *testing.T) { testRefused(t, b) })
+	t.Run("an image that can't be had is known before anything is touched", func(t *testing.T) { testFetch(t, b) })
 	t.Run("it stops, keeps its run, and starts", func(t *testing.T) { testStop(t, b) })
 	t.Run("its files are replaced while it runs", func(t *testing.T) { testReplace(t, b) })
 	t.Run("logs are bounded", func(t *testing.T) { testLogs(t, b) })
@@ -128,6 +129,21 @@ func testRefused(t *testing.T, b Backend) {
 	}
 	if err := d.Remove(t.Context(), ""); !errors.Is(err, manager.ErrInvalid) {
 		t.Errorf("remove nobody: %v", err)
+	}
+}
+
+func testFetch(t *testing.T, b Backend) {
+	d := b.New(t, "one")
+	if err := d.Fetch(t.Context(), b.Waits.Image); err != nil {
+		t.Errorf("the image that runs: %v", err)
+	}
+	before := b.running(t, d, "a")
+	err := d.Fetch(t.Context(), "sha256:"+strings.Repeat("0", 64))
+	if !errors.Is(err, manager.ErrState) && !errors.Is(err, manager.ErrInvalid) {
+		t.Errorf("one that is not there: %v", err)
+	}
+	if after := b.running(t, d, "a"); after != before {
+		t.Errorf("it was %+v, is %+v", before, after)
 	}
 }
 

@@ -69,6 +69,7 @@ var suite = []struct {
 	{"policies", testPolicies},
 	{"gateways", testGateways},
 	{"Workers", testWorkers},
+	{"a Worker's spec and grants are updated as one", testWorkerUpdate},
 	{"a launch that fails leaves no tokens", testWorkerLostTokens},
 	{"a Worker's token is rotated", testWorkerRotation},
 	{"a Worker's token is rotated in its files", testWorkerFileRotation},

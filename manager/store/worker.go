@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"reflect"
 	"slices"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 var workers = table[manager.Worker]{
 	name:    "workers",
 	kind:    manager.KindWorker,
-	columns: []string{"spec", "consumer", "suspended", "task", "done", "problem", "token", "run", "restart_at"},
+	columns: []string{"spec", "consumer", "suspended", "task", "done", "problem", "token", "run", "restart_at", "previous", "asleep"},
 	meta:    func(w *manager.Worker) *manager.Meta { return &w.Meta },
 	fields: func(w *manager.Worker) []any {
 		return []any{
@@ -24,6 +23,8 @@ var workers = table[manager.Worker]{
 			&w.Problem,
 			&w.TokenID, &w.Run,
 			milli{&w.RestartAt},
+			jsonText{&w.Previous},
+			&w.Asleep,
 		}
 	},
 }
@@ -95,46 +96,9 @@ func (t *Tx) editWorker(ctx context.Context, id string, version uint64, verb str
 func again(w *manager.Worker, task manager.Task, parts ...string) {
 	w.Task, w.Problem = task, ""
 	if slices.Contains(parts, manager.DoneContainer) {
-		w.Run = "" // with one, a launch was begun
+		w.Run, w.Previous = "", nil // with a run, a launch was begun
 	}
 	w.Done = slices.DeleteFunc(slices.Clone(w.Done), func(s string) bool { return slices.Contains(parts, s) })
-}
-
-// UpdateWorker changes what is chosen of a Worker. Its container is replaced
-// unless only labels differ.
-func (t *Tx) UpdateWorker(ctx context.Context, id string, version uint64, spec manager.WorkerSpec) (manager.Worker, error) {
-	if err := spec.Validate(); err != nil {
-		return manager.Worker{}, err
-	}
-	w, err := workers.checked(ctx, t, id, version)
-	if err != nil {
-		return w, err
-	}
-	if err := t.relabel(ctx, w.Consumer, spec.Labels); err != nil {
-		return w, err
-	}
-	return t.editWorker(ctx, id, version, "update", func(w *manager.Worker) error {
-		was, is := w.WithDefaults(), spec.WithDefaults()
-		was.Labels, is.Labels = nil, nil
-		w.WorkerSpec = spec
-		if !reflect.DeepEqual(was, is) || w.Problem != "" {
-			w.RestartAt = time.Time{}
-			again(w, manager.TaskUpdate, manager.DoneToken, manager.DoneContainer)
-		}
-		return nil
-	})
-}
-
-func (t *Tx) relabel(ctx context.Context, consumer string, labels map[string]string) error {
-	c, err := t.Consumer(ctx, consumer)
-	if err != nil {
-		return err
-	}
-	if reflect.DeepEqual(orEmpty(c.Labels), orEmpty(labels)) {
-		return nil
-	}
-	_, err = t.UpdateConsumer(ctx, consumer, 0, manager.ConsumerUpdate{Labels: labels})
-	return err
 }
 
 // SuspendWorker suspends a Worker's consumer, and has its container stopped.
@@ -270,7 +234,10 @@ func (t *Tx) SettleWorker(ctx context.Context, id string, version uint64) (manag
 		return w, err
 	}
 	return t.editWorker(ctx, id, version, "settle", func(w *manager.Worker) error {
-		w.Task, w.Problem = "", ""
+		if w.Task != manager.TaskRevert { // why it was reverted is to be read yet
+			w.Problem = ""
+		}
+		w.Task = ""
 		return nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"keyward/manager"
 	"keyward/manager/store"
 	"keyward/plugins/snapshot"
+	"keyward/policies"
 )
 
 var workerImage = "sha256:" + strings.Repeat("a", 64)
@@ -89,8 +90,12 @@ func testWorkers(t *testing.T, f *fixture) {
 	updated := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
 		return tx.UpdateWorker(ctx, w.ID, 0, manager.WorkerSpec{Image: "sha256:" + strings.Repeat("b", 64)})
 	})
-	if updated.Task != manager.TaskUpdate || updated.Has(manager.DoneContainer) || !updated.Has("files") || len(f.liveTokens(t, w.Consumer)) != 1 {
-		t.Errorf("updated: %+v; want a new container, the same files, and the token alive until then", updated)
+	if updated.Task != manager.TaskUpdate || updated.Previous == nil || updated.Previous.Image != workerImage || updated.Run != w.Run || len(f.liveTokens(t, w.Consumer)) != 1 {
+		t.Errorf("updated: %+v; want the old container and token until the new image is there", updated)
+	}
+	replaced := f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.ReplaceWorker(ctx, w.ID, 0) })
+	if replaced.Task != manager.TaskUpdate || replaced.Previous != nil || replaced.Has(manager.DoneContainer) || !replaced.Has("files") || len(f.liveTokens(t, w.Consumer)) != 1 {
+		t.Errorf("replaced: %+v; want a new container, the same files, and the token alive until then", replaced)
 	}
 	again := f.launch(t)
 	if live := f.liveTokens(t, w.Consumer); again.TokenID == w.TokenID || !slices.Equal(live, []string{again.TokenID}) {
@@ -115,6 +120,7 @@ func testWorkerLostTokens(t *testing.T, f *fixture) {
 	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
 		return tx.UpdateWorker(ctx, w.ID, 0, manager.WorkerSpec{Image: "sha256:" + strings.Repeat("b", 64)})
 	})
+	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.ReplaceWorker(ctx, w.ID, 0) })
 	var last manager.Worker
 	for range 40 { // more launches that fail than one may have live tokens
 		last = f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
@@ -209,4 +215,48 @@ func testDeleteWorker(t *testing.T, f *fixture) {
 		_, err := tx.CreateWorker(ctx, manager.NewWorker{ID: w.ID, WorkerSpec: w.WorkerSpec})
 		return err
 	})
+}
+
+// testWorkerUpdate changes grants and spec as one: both or none.
+func testWorkerUpdate(t *testing.T, f *fixture) {
+	f.must(t, func(ctx context.Context, tx *store.Tx) error {
+		for _, id := range []string{"github", "llm"} {
+			if _, err := tx.CreateTarget(ctx, manager.NewTarget{ID: id, TargetSpec: manager.TargetSpec{Kind: policies.KindHTTP, Match: []snapshot.Match{{Path: "/" + id}}}}); err != nil {
+				return err
+			}
+		}
+		_, err := tx.CreateWorker(ctx, manager.NewWorker{ID: "researcher", WorkerSpec: manager.WorkerSpec{Image: workerImage}, Grants: []manager.WorkerGrant{{Target: "github"}}})
+		return err
+	})
+	targets := func() (list []string) {
+		l, err := f.Grants(t.Context(), store.GrantFilter{Consumer: "worker-researcher"}, manager.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range l.Items {
+			list = append(list, g.Target)
+		}
+		slices.Sort(list)
+		return list
+	}
+	update := func(u manager.WorkerUpdate) func(context.Context, *store.Tx) error {
+		return func(ctx context.Context, tx *store.Tx) error {
+			if err := tx.RegrantWorker(ctx, "researcher", 0, u.Grant, u.Revoke); err != nil {
+				return err
+			}
+			_, err := tx.UpdateWorker(ctx, "researcher", 0, u.WorkerSpec)
+			return err
+		}
+	}
+	swap := manager.WorkerUpdate{Grant: []manager.WorkerGrant{{Target: "llm"}}, Revoke: []string{"github"}}
+	f.fails(t, manager.ErrInvalid, update(swap)) // it has no image
+	f.fails(t, manager.ErrNotFound, update(manager.WorkerUpdate{Grant: swap.Grant, Revoke: []string{"llm"}, WorkerSpec: manager.WorkerSpec{Image: workerImage}}))
+	if got := targets(); !slices.Equal(got, []string{"github"}) {
+		t.Errorf("after updates that failed it has grants for %q", got)
+	}
+	swap.WorkerSpec = manager.WorkerSpec{Image: workerImage}
+	f.must(t, update(swap))
+	if got := targets(); !slices.Equal(got, []string{"llm"}) {
+		t.Errorf("it has grants for %q", got)
+	}
 }

@@ -22,6 +22,8 @@ type folder struct {
 	crash *crash
 	// refuse has launches fail; nil: none. It is not used across processes.
 	refuse func() error
+	// fetch has an image be away; nil: none is.
+	fetch func(image string) error
 }
 
 var _ manager.Launcher = (*folder)(nil)
@@ -74,6 +76,13 @@ func files(l manager.Launch) map[string]string {
 		m[k] = string(v)
 	}
 	return m
+}
+
+func (f *folder) Fetch(_ context.Context, image string) error {
+	if f.fetch == nil {
+		return nil
+	}
+	return f.fetch(image)
 }
 
 func (f *folder) Launch(_ context.Context, l manager.Launch) (manager.Instance, error) {

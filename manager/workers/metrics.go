@@ -80,7 +80,7 @@ func stateOf(w manager.Worker) string {
 	switch {
 	case w.Task != "":
 		return "working"
-	case w.Problem != "":
+	case w.Problem != "" && !w.Has(manager.DoneContainer):
 		return "failed"
 	case w.Suspended:
 		return "suspended"

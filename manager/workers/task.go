@@ -58,6 +58,8 @@ func (s *Service) contain(ctx context.Context, w *manager.Worker) error {
 		return err
 	case !w.Has(manager.DoneContainer):
 		return s.launch(ctx, w)
+	case w.Previous != nil:
+		return s.renew(ctx, w)
 	case !w.Has(manager.DoneToken):
 		return s.replace(ctx, w)
 	default:
@@ -91,6 +93,31 @@ func (s *Service) launch(ctx context.Context, w *manager.Worker) error {
 		return redact(err, secret)
 	}
 	return s.note(ctx, w, done)
+}
+
+// renew puts a new container in the place of one that runs on until it is known
+// that the new one can be had. If it can't, the old one stays.
+func (s *Service) renew(ctx context.Context, w *manager.Worker) error {
+	err := s.launcher.Fetch(ctx, w.Image)
+	if err == nil {
+		if err := s.mutate(ctx, w, (*store.Tx).ReplaceWorker); err != nil {
+			return err
+		}
+		return s.launch(ctx, w)
+	}
+	if !permanent(err) {
+		return err
+	}
+	s.metrics.failures.WithLabelValues("reverted").Inc()
+	s.opt.Log.Warn("worker: update given up, it goes on as before", slog.String("worker", w.ID), slog.Any("error", err))
+	why := short(fmt.Errorf("update given up, it goes on as before: %w", err))
+	err = s.mutate(ctx, w, func(tx *store.Tx, ctx context.Context, id string, version uint64) (manager.Worker, error) {
+		return tx.RevertWorker(ctx, id, version, why)
+	})
+	if err != nil {
+		return err
+	}
+	return s.start(ctx, w)
 }
 
 // replace gives a running Worker a new token in its files.
@@ -221,7 +248,20 @@ func (s *Service) mutate(ctx context.Context, w *manager.Worker, change func(*st
 // note keeps how far *w is.
 func (s *Service) note(ctx context.Context, w *manager.Worker, done []string) error {
 	w.Done = done
-	return s.store.NoteWorker(ctx, w.ID, w.Version, done, "")
+	return s.store.NoteWorker(ctx, w.ID, w.Version, done, problem(*w, nil))
+}
+
+// problem is what stands in a Worker's way: why its update was given up, as long
+// as it is being brought back, else err.
+func problem(w manager.Worker, err error) string {
+	switch {
+	case w.Task == manager.TaskRevert:
+		return w.Problem
+	case err != nil:
+		return short(err)
+	default:
+		return ""
+	}
 }
 
 func without(list []string, gone ...string) []string {

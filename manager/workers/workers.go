@@ -7,7 +7,8 @@
 // What is wanted, and how far it is, is in the store. Every step may be taken
 // again: after a crash a task goes on where it was. A token whose text was lost
 // with the crash is replaced by another and revoked. A task that can't succeed is
-// given up, and then there is neither a container nor a live token.
+// given up, and then there is neither a container nor a live token; but an update
+// to an image that is not there leaves all as it was.
 //
 // Tokens and grants die with the mutation that asks for it, before any step.
 package workers
@@ -209,7 +210,7 @@ func (s *Service) work(ctx context.Context, w manager.Worker) {
 		log.Warn("worker: task failed, is tried again", slog.String("task", string(w.Task)), slog.Any("error", err))
 		s.metrics.failures.WithLabelValues("retried").Inc()
 		s.postpone(w)
-		if err := s.store.NoteWorker(ctx, w.ID, w.Version, w.Done, short(err)); err != nil {
+		if err := s.store.NoteWorker(ctx, w.ID, w.Version, w.Done, problem(w, err)); err != nil {
 			log.Error("worker: its problem was not kept", slog.Any("error", err))
 		}
 	}

@@ -339,6 +339,91 @@ func TestPermanentFailure(t *testing.T) {
 	}
 }
 
+// TestUpdateToNothing: while the new image is not there the old container runs
+// with its token, and if it never will be, the update was never wanted.
+func TestUpdateToNothing(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	var away, gone atomic.Bool
+	w.backend.fetch = func(image string) error {
+		switch {
+		case image == imageB && gone.Load():
+			return &manager.Error{Kind: manager.KindWorker, Err: manager.ErrState, Why: "no registry has it"}
+		case image == imageB && away.Load():
+			return errors.New("the registry is away")
+		}
+		return nil
+	}
+	away.Store(true)
+	w.run(t, workers.Rotation{})
+	w.create(t, manager.WorkerSpec{Image: imageA, Labels: map[string]string{"team": "old"}})
+	first := w.settled(t)
+	update := func(spec manager.WorkerSpec) {
+		w.change(t, func(tx *store.Tx, ctx context.Context) error {
+			_, err := tx.UpdateWorker(ctx, "researcher", 0, spec)
+			return err
+		})
+	}
+	asBefore := func(when string) {
+		t.Helper()
+		c := w.backend.must(t, "researcher")
+		if live := w.live(t, first.Consumer); c.Run != first.Run || c.Image != imageA || c.Phase != manager.PhaseRunning || len(live) != 1 || !live[first.TokenID] {
+			t.Errorf("%s: container %+v, live tokens %v; want those of before", when, c, live)
+		}
+	}
+	update(manager.WorkerSpec{Image: imageB, Labels: map[string]string{"team": "new"}})
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		got, err := w.Worker(t.Context(), "researcher")
+		if err == nil && got.Problem == "the registry is away" {
+			break
+		}
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("it is %+v, %v", got, err)
+		}
+	}
+	asBefore("while the registry is away")
+	gone.Store(true)
+	w.change(t, func(tx *store.Tx, ctx context.Context) error { // is tried at once
+		_, err := tx.ResumeWorker(ctx, "researcher", 0)
+		return err
+	})
+	got := w.settled(t)
+	if got.Image != imageA || got.Previous != nil || got.Labels["team"] != "new" || !strings.Contains(got.Problem, "no registry has it") || got.Run != first.Run {
+		t.Errorf("given up: %+v; want it as before, and why", got)
+	}
+	asBefore("given up")
+	gone.Store(false)
+	away.Store(false)
+	update(manager.WorkerSpec{Image: imageB})
+	if got := w.settled(t); got.Image != imageB || got.Problem != "" || got.Run == first.Run || len(w.live(t, first.Consumer)) != 1 {
+		t.Errorf("once it is there: %+v", got)
+	}
+}
+
+// TestUpdateWhileSuspended: the container that resumes is the new one.
+func TestUpdateWhileSuspended(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.run(t, workers.Rotation{})
+	w.create(t, manager.WorkerSpec{Image: imageA})
+	first := w.settled(t)
+	for _, change := range []func(*store.Tx, context.Context) (manager.Worker, error){
+		func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+			return tx.SuspendWorker(ctx, "researcher", 0)
+		},
+		func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+			return tx.UpdateWorker(ctx, "researcher", 0, manager.WorkerSpec{Image: imageB})
+		},
+		func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {
+			return tx.ResumeWorker(ctx, "researcher", 0)
+		},
+	} {
+		w.change(t, func(tx *store.Tx, ctx context.Context) error { _, err := change(tx, ctx); return err })
+		w.settled(t)
+	}
+	if c := w.backend.must(t, "researcher"); c.Image != imageB || c.Run == first.Run || c.Phase != manager.PhaseRunning {
+		t.Errorf("its container is %+v", c)
+	}
+}
+
 func TestOrphansAndLostContainers(t *testing.T) {
 	w := newWorld(t, t.TempDir())
 	stop := w.run(t, workers.Rotation{})

@@ -24,8 +24,10 @@ func workerState(w manager.Worker) string {
 	switch {
 	case w.Task != "":
 		return string(w.Task)
-	case w.Problem != "":
+	case w.Problem != "" && !w.Has(manager.DoneContainer):
 		return "failed"
+	case w.Asleep:
+		return "asleep"
 	case w.Suspended:
 		return "suspended"
 	default:

@@ -140,6 +140,9 @@ func newWorkerUpdate() *cobra.Command {
 	cmd := changeCommand(&cobra.Command{
 		Use:   "update ID [-- COMMAND...]",
 		Short: "Change a Worker: grants and labels while it runs, all else with a new container",
+		Long: `Change a Worker, all of it or nothing. Grants and labels hold at once. For anything
+else it gets a new container; the old one runs until the new image is there. If the
+image can't be had the old one runs on, and the command fails and says why.`,
 		Example: `  keyward worker update researcher --grant github:issues.write --revoke llm --token-file admin.token
   keyward worker update researcher --image registry/agent@sha256:... --token-file admin.token`,
 		Args:              cobra.MinimumNArgs(1),
@@ -153,46 +156,18 @@ func newWorkerUpdate() *cobra.Command {
 		if err := f.apply(&spec, s.args[1:]); err != nil {
 			return err
 		}
-		if err := regrant(s, w.Consumer, f.grants, revoke); err != nil {
+		grants, err := grantsOf(s, f.grants)
+		if err != nil {
 			return err
 		}
 		// Based on the version that was read: two who change at once lose nothing.
-		w, change, err := s.api.UpdateWorker(s.ctx(), client.Request{Version: w.Version}, w.ID, spec)
+		w, change, err := s.api.UpdateWorker(s.ctx(), client.Request{Version: w.Version}, w.ID,
+			manager.WorkerUpdate{WorkerSpec: spec, Grant: grants, Revoke: revoke})
 		return s.worker(w, change, err)
 	})
 	f.add(cmd)
 	cmd.Flags().StringArrayVar(&revoke, "revoke", nil, "`TARGET` whose grants are taken away (may be repeated)")
 	return cmd
-}
-
-// regrant takes grants away first: nothing is allowed in between that was not
-// before.
-func regrant(s *session, consumer string, grants, revoke []string) error {
-	list, err := grantsOf(s, grants)
-	if err != nil {
-		return err
-	}
-	for _, target := range revoke {
-		l, err := s.api.Grants(s.ctx(), consumer, target, manager.Page{Limit: manager.MaxPage})
-		if err != nil {
-			return err
-		}
-		if len(l.Items) == 0 {
-			return &manager.Error{Kind: manager.KindGrant, Err: manager.ErrNotFound, Why: fmt.Sprintf("%q has none for %q", consumer, target)}
-		}
-		for _, g := range l.Items {
-			if _, err := s.api.RevokeGrant(s.ctx(), client.Request{}, g.ID); err != nil {
-				return err
-			}
-		}
-	}
-	for _, g := range list {
-		n := manager.NewGrant{Consumer: consumer, Target: g.Target, GrantSpec: g.GrantSpec}
-		if _, _, err := s.api.CreateGrant(s.ctx(), client.Request{}, n); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // harmless escapes what would move the cursor of a terminal.
