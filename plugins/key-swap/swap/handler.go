@@ -20,6 +20,7 @@ type handler struct {
 	style    refusal.Style
 	passed   bool    // the request may go on
 	key      *opened // what was injected; nil: nothing is redacted
+	place    place   // where in the request's headers it stands
 	answer   *redact.Scanner
 	trailing bool // trailers are expected behind the answer's body
 	cut      bool // the answer was refused
@@ -34,11 +35,34 @@ type refused struct {
 
 // RequestHeaders lets a request go on, with the key in it, or refuses it.
 func (h *handler) RequestHeaders(bool) filter.Action {
+	defer h.unlessPassed() // a panic too
 	if r := h.request(); r != nil {
+		h.takeBack() // before the reply, which may be logged at once
 		return h.refuse(r)
 	}
 	h.passed = true
 	return filter.Continue
+}
+
+func (h *handler) unlessPassed() {
+	if !h.passed {
+		h.takeBack()
+	}
+}
+
+// takeBack removes the key from the request's headers, where an access log would
+// find it, or another plugin on the answer's way. What the upstream gets is not
+// touched by that once it has been sent, nor by a host that can't do it any more.
+func (h *handler) takeBack() {
+	switch p := h.place; {
+	case p.name == "":
+		return
+	case p.before == "":
+		_ = h.s.RemoveHeader(filter.Request, p.name)
+	default:
+		_ = h.s.SetHeader(filter.Request, p.name, p.before)
+	}
+	h.place = place{}
 }
 
 func (h *handler) request() *refused {
@@ -74,7 +98,7 @@ func (h *handler) request() *refused {
 	}
 	o.acquire()
 	h.key = o
-	if r := req.inject(target.Inject, o.secret.Reveal()); r != nil {
+	if h.place, r = req.inject(target.Inject, o.secret.Reveal()); r != nil {
 		return r
 	}
 	// A changed header makes hosts choose the route again. Look whether that

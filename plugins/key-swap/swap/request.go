@@ -107,9 +107,16 @@ func unwanted(h [2]string, inject *snapshot.Inject) bool {
 		inject.Form == snapshot.Header && name == strings.ReplaceAll(inject.Name, "_", "-"))
 }
 
-// inject puts key, which is fit for a header, where i says.
-func (r *request) inject(i *snapshot.Inject, key []byte) *refused {
-	name, value := "authorization", ""
+// A place is a header of a request that holds a key.
+type place struct {
+	name   string // "": there is none
+	before string // its value without the key; "": it was not there
+}
+
+// inject puts key, which is fit for a header, where i says. It may stand there
+// with an error too.
+func (r *request) inject(i *snapshot.Inject, key []byte) (place, *refused) {
+	name, value, before := "authorization", "", ""
 	switch i.Form {
 	case snapshot.Bearer:
 		value = "Bearer " + string(key)
@@ -120,14 +127,15 @@ func (r *request) inject(i *snapshot.Inject, key []byte) *refused {
 	case snapshot.Query:
 		path, ok := withParameter(r.path, i.Name, key)
 		if !ok {
-			return &refused{policies.PathAmbiguous, "the request's path has a fragment or no beginning"}
+			return place{}, &refused{policies.PathAmbiguous, "the request's path has a fragment or no beginning"}
 		}
-		name, value = ":path", path
+		name, value, before = ":path", path, r.path
 	default:
-		return &refused{policies.NoCredential, "the target's form of injection is not known"}
+		return place{}, &refused{policies.NoCredential, "the target's form of injection is not known"}
 	}
+	at := place{name, before}
 	if r.s.SetHeader(filter.Request, name, value) != nil {
-		return &refused{policies.Internal, "the credential can't be set"}
+		return at, &refused{policies.Internal, "the credential can't be set"}
 	}
-	return nil
+	return at, nil
 }

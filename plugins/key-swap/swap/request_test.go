@@ -278,6 +278,92 @@ func TestRequestIsRefusedWhenInjectingChangesItsRoute(t *testing.T) {
 	}
 }
 
+// held fails when a canary is left in a stream's request headers, where access
+// logs and other plugins read them.
+func held(t *testing.T, s *filtertest.Stream) [][2]string {
+	t.Helper()
+	headers, err := s.Headers(filter.Request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkNoLeak(t, "the request's headers", (&filtertest.Message{Headers: headers}).String())
+	return headers
+}
+
+// breaking panics once a header is set, and the host goes on asking.
+type breaking struct {
+	*filtertest.Stream
+	set bool
+}
+
+func (b *breaking) SetHeader(side filter.Side, name, value string) error {
+	b.set = true
+	return b.Stream.SetHeader(side, name, value)
+}
+
+func (b *breaking) Property(path ...string) ([]byte, error) {
+	if b.set {
+		panic("the host")
+	}
+	if path[0] == "cluster_name" {
+		return []byte("good"), nil
+	}
+	return b.Stream.Property(path...)
+}
+
+// replying looks at the request's headers when the refusal is sent, as a host
+// may log it at once.
+type replying struct {
+	rerouted
+	t *testing.T
+	s *filtertest.Stream
+}
+
+func (r *replying) Reply(reply filter.Reply) error {
+	held(r.t, r.s)
+	return r.rerouted.Reply(reply)
+}
+
+func TestARefusedRequestDoesNotKeepItsKey(t *testing.T) {
+	w := newWorld(t)
+	s := filtertest.NewStream(request("/mcp").Headers...)
+	s.Properties = allow("w1", "cluster", "c-bearer")
+	h := w.plugin.NewStream(&replying{rerouted{s, "good"}, t, s})
+	if a := h.RequestHeaders(false); a != filter.Hold || len(s.Replies) != 1 {
+		t.Errorf("action %v, replies %v", a, s.Replies)
+	}
+	held(t, s)
+
+	t.Run("after a panic", func(t *testing.T) {
+		s := filtertest.NewStream(request("/mcp").Headers...)
+		s.Properties = allow("w1", "cluster", "c-bearer")
+		h := filter.Guard(w.plugin, func() filter.Reply { return filter.Reply{Status: 500} }).NewStream(&breaking{Stream: s})
+		if a := h.RequestHeaders(false); a != filter.Hold || len(s.Replies) != 1 {
+			t.Errorf("action %v, replies %v", a, s.Replies)
+		}
+		held(t, s)
+	})
+}
+
+// Whoever answers, the upstream or a filter behind this one, no key is left for
+// an access log.
+func TestAnAnsweredRequestDoesNotKeepItsKey(t *testing.T) {
+	for _, c := range []struct{ target, credential string }{{"bearer", "c-bearer"}, {"header", "c-header"}, {"query", "c-query"}, {"basic", "c-basic"}} {
+		t.Run(c.target, func(t *testing.T) {
+			w := newWorld(t)
+			in := request("/q?a=1", [2]string{"accept", "*/*"})
+			r := filtertest.Run(w.plugin, filtertest.Exchange{Request: in, Properties: allow("w1", c.target, c.credential)})
+			checkClean(t, w, r)
+			if r.Upstream == nil || cmp.Equal(r.Upstream.Headers, in.Headers) {
+				t.Fatalf("the upstream got no key: %s", w.host.Logged())
+			}
+			if d := cmp.Diff(in.Headers, held(t, r.Stream)); d != "" {
+				t.Errorf("the request's headers after the answer (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
 func TestHostsAreComparedAsNames(t *testing.T) {
 	for _, a := range []string{"api.github.com", "API.GitHub.com", "api.github.com:443", "API.github.com:8443"} {
 		w := newWorld(t)
