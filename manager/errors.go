@@ -16,6 +16,8 @@ var (
 	ErrForbidden = errors.New("not allowed")
 	ErrInvalid   = errors.New("not valid")
 	ErrKeyReused = errors.New("idempotency key was used for another request")
+	// ErrUnavailable is of something beside the store: the same may work later.
+	ErrUnavailable = errors.New("does not answer")
 )
 
 // An Error says which object an error is about. It never holds a secret.

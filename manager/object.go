@@ -20,6 +20,7 @@ const (
 	KindWorker     Kind = "worker"
 	KindRoom       Kind = "room"
 	KindLog        Kind = "log"
+	KindFile       Kind = "file" // of an object store: no object of the Manager, and in no event
 )
 
 // Meta is what every object has.
