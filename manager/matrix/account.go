@@ -73,27 +73,31 @@ func (s *Service) obtain(ctx context.Context, user id.UserID, dev id.DeviceID) (
 	if err != nil {
 		return "", "", err
 	}
-	password := s.session.password(user)
-	r, err := s.register(ctx, c, user.Localpart(), password)
+	r, err := s.register(ctx, c, user.Localpart(), s.session.password(user))
 	switch {
 	case errors.Is(err, mautrix.MUserInUse):
-		l, err := c.Login(ctx, &mautrix.ReqLogin{
-			Type: mautrix.AuthTypePassword, Identifier: mautrix.UserIdentifier{Type: mautrix.IdentifierTypeUser, User: string(user)},
-			Password: password, DeviceID: dev, InitialDeviceDisplayName: "Keyward",
-		})
-		if errors.Is(err, mautrix.MForbidden) {
-			return "", "", errNotOurs
-		}
-		if err != nil {
-			return "", "", err
-		}
-		return l.AccessToken, l.DeviceID, nil
+		return s.logIn(ctx, c, user, dev)
 	case err != nil:
 		return "", "", err
 	case r.UserID != user:
 		return "", "", fmt.Errorf("the homeserver calls the account %.255q, not %q", r.UserID, user)
 	}
 	return r.AccessToken, r.DeviceID, nil
+}
+
+// logIn signs in to an account of ours.
+func (s *Service) logIn(ctx context.Context, c *mautrix.Client, user id.UserID, dev id.DeviceID) (string, id.DeviceID, error) {
+	l, err := c.Login(ctx, &mautrix.ReqLogin{
+		Type: mautrix.AuthTypePassword, Identifier: mautrix.UserIdentifier{Type: mautrix.IdentifierTypeUser, User: string(user)},
+		Password: s.session.password(user), DeviceID: dev, InitialDeviceDisplayName: "Keyward",
+	})
+	if errors.Is(err, mautrix.MForbidden) {
+		return "", "", errNotOurs
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return l.AccessToken, l.DeviceID, nil
 }
 
 func (s *Service) register(ctx context.Context, c *mautrix.Client, name, password string) (*mautrix.RespRegister, error) {

@@ -191,7 +191,7 @@ func (p *postman) deliver(ctx context.Context, q manager.Queue) error {
 	}
 	var entries []message.Entry
 	for _, w := range waiting {
-		if e, ok := shown(w); ok {
+		if e, ok := p.s.shown(w); ok {
 			entries = append(entries, e)
 		}
 	}

@@ -59,14 +59,24 @@ func (s *Service) keep(ctx context.Context, r manager.Room) error {
 		}
 		s.log.Info("room mended", slog.String("room", r.ID), slog.String("by", x.do), slog.String("user", string(x.user)), slog.String("state", x.state.Type))
 	}
-	have := memberships(state)
+	have, amiss := memberships(state), len(errs)
 	for _, w := range workers {
 		if err := s.admit(ctx, place, w, have[s.userOf(w)]); err != nil {
 			errs = append(errs, fmt.Errorf("admit %q: %w", w, brief(err)))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); len(errs) > amiss || err == nil {
+		return err
+	} else {
+		return untidy{err}
+	}
 }
+
+// untidy says that a room is there with its Workers in it, and yet is not as it
+// should be.
+type untidy struct{ error }
+
+func (u untidy) Unwrap() error { return u.error }
 
 // membersOf returns the Workers that belong into a room: those that are there
 // and not revoked.

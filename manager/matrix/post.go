@@ -104,7 +104,7 @@ func (d *directory) refresh(ctx context.Context, s *Service) error {
 func (s *Service) route(ctx context.Context, d *directory, entries []manager.LogEntry) ([]manager.Posting, error) {
 	var list []manager.Posting
 	for _, le := range entries {
-		e, ok := shown(le)
+		e, ok := s.shown(le)
 		if !ok {
 			continue
 		}
@@ -167,7 +167,7 @@ var kinds = map[policies.Kind]message.Kind{policies.KindMCP: message.MCP, polici
 // shown returns what rooms show of an entry of the log; false: nothing. The end
 // of a request whose decision was shown is noise, and what is damaged or was
 // taken by retention has nothing to show.
-func shown(le manager.LogEntry) (message.Entry, bool) {
+func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 	e := message.Entry{Index: le.Position, Time: le.Time}
 	switch {
 	case le.Kind == manager.EntryAction && le.Event != nil:
@@ -186,6 +186,8 @@ func shown(le manager.LogEntry) (message.Entry, bool) {
 			e.Kind = message.Cut
 		case r.Consumer == "":
 			e.Kind = message.Auth
+		case r.Kind == policies.KindHTTP && r.Target == s.opt.Target && r.Verdict == policies.Allow:
+			e.Kind = message.Matrix
 		case e.Kind == "":
 			e.Kind = message.HTTP
 		}

@@ -52,6 +52,45 @@ func (s *Service) takeMoved() map[string]bool {
 	return moved
 }
 
+// keepWithin bounds how long a room is waited for that the keeper is asked for.
+const keepWithin = 10 * time.Second
+
+// keepNow has the keeper look at a room, and returns what came of it. What the
+// caller changed before is in what the keeper saw.
+func (s *Service) keepNow(ctx context.Context, room string) error {
+	answer := make(chan error, 1)
+	s.mu.Lock()
+	s.moved[room] = true
+	s.asked[room] = append(s.asked[room], answer)
+	s.mu.Unlock()
+	s.tidy.give()
+	ctx, cancel := context.WithTimeout(ctx, keepWithin)
+	defer cancel()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return errors.Join(errNoPlace, ctx.Err())
+	}
+}
+
+// takeAsked returns those who wait for a room.
+func (s *Service) takeAsked(room string) []chan<- error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting := s.asked[room]
+	delete(s.asked, room)
+	return waiting
+}
+
+// answer tells those who wait for a room what came of it. It never blocks: each
+// is told once.
+func (s *Service) answer(waiting []chan<- error, err error) {
+	for _, w := range waiting {
+		w <- err
+	}
+}
+
 // keepEach keeps rooms, and returns those that are not as they should be, and for
 // how long the homeserver wants to be left alone.
 func (s *Service) keepEach(ctx context.Context, rooms map[string]manager.Room) (again map[string]bool, held time.Duration, err error) {
@@ -59,7 +98,9 @@ func (s *Service) keepEach(ctx context.Context, rooms map[string]manager.Room) (
 	list := slices.Sorted(maps.Keys(rooms)) // the Manager's first: commands come from there
 	for i, id := range list {
 		r := rooms[id]
+		waiting := s.takeAsked(id)
 		err := s.keep(ctx, r)
+		s.answer(waiting, err)
 		if ctx.Err() != nil {
 			return nil, 0, ctx.Err()
 		}

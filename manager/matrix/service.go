@@ -60,7 +60,8 @@ type Service struct {
 	wake  nudge // there may be something to send
 	tidy  nudge // there may be something to keep
 	mu    sync.Mutex
-	moved map[string]bool // rooms that are not where they were thought to be
+	moved map[string]bool           // rooms that are not where they were thought to be
+	asked map[string][]chan<- error // who waits for a room to be kept
 	state Health
 }
 
@@ -103,7 +104,7 @@ func New(st *store.Store, opt Options) (*Service, error) {
 	}
 	s := &Service{
 		store: st, opt: settings{Options: opt}, log: opt.Log,
-		wake: newNudge(), tidy: newNudge(), moved: map[string]bool{},
+		wake: newNudge(), tidy: newNudge(), moved: map[string]bool{}, asked: map[string][]chan<- error{},
 	}
 	if err := s.opt.check(); err != nil {
 		return nil, fmt.Errorf("matrix: %w", err)
@@ -280,6 +281,11 @@ func (s *Service) keepAll(ctx context.Context) error {
 		again, held, err = s.keepEach(ctx, list)
 		if err != nil {
 			return err
+		}
+		for id := range moved {
+			if _, ok := list[id]; !ok { // there is no such room, and shall be none
+				s.answer(s.takeAsked(id), nil)
+			}
 		}
 		after = st.Generation
 		wait := time.Until(all)

@@ -75,17 +75,18 @@ func (s *Service) signOut(ctx context.Context, user id.UserID) error {
 	} else if err != nil && !errors.Is(err, manager.ErrNotFound) {
 		return err
 	}
-	token, _, err := s.obtain(ctx, user, visit)
-	if errors.Is(err, errNotOurs) {
+	c, err := newClient(s.opt.Homeserver, "", "")
+	if err != nil {
+		return err
+	}
+	token, _, err := s.logIn(ctx, c, user, visit)
+	if errors.Is(err, errNotOurs) { // or was never made
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	c, err := newClient(s.opt.Homeserver, user, token)
-	if err != nil {
-		return err
-	}
+	c.UserID, c.AccessToken = user, token
 	_, err = c.LogoutAll(ctx)
 	return err
 }

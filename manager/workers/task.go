@@ -206,10 +206,8 @@ func (s *Service) remove(ctx context.Context, w *manager.Worker) error {
 	if err := s.launcher.Remove(ctx, w.ID); err != nil {
 		return err
 	}
+	// Also those that are not known to be made: a crash may have come between.
 	for _, p := range slices.Backward(s.opt.Parts) {
-		if !w.Has(p.Name()) && len(w.Done) == 0 {
-			continue
-		}
 		if err := p.Retire(ctx, *w); err != nil {
 			return fmt.Errorf("%s: %w", p.Name(), err)
 		}

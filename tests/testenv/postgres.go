@@ -133,3 +133,14 @@ func (p *PostgreSQL) Database(t *testing.T) string {
 	u := url.URL{Scheme: "postgres", Path: "/" + name, RawQuery: url.Values{"host": {p.dir}, "user": {"postgres"}}.Encode()}
 	return u.String()
 }
+
+// Dump is all that a database holds, as text: also what no query of ours would
+// show.
+func (p *PostgreSQL) Dump(t testing.TB, dsn string) []byte {
+	t.Helper()
+	out, err := p.command(t.Context(), filepath.Join(p.bin, "pg_dump"), "--inserts", dsn).Output()
+	if err != nil {
+		t.Fatalf("pg_dump: %v", err)
+	}
+	return out
+}

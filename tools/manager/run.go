@@ -71,7 +71,11 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		return err
 	}
 	defer stopTracing(ctx, tracer, log)
-	workers, closeWorkers, err := c.Workers.service(s, log, registry)
+	rooms, err := c.Matrix.service(s, log, registry)
+	if err != nil {
+		return err
+	}
+	workers, closeWorkers, err := c.Workers.service(s, log, registry, parts(rooms)...)
 	if err != nil {
 		return err
 	}
@@ -103,10 +107,6 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		return err
 	}
 	gateways := channel.New(s, channel.Options{Key: key, Log: log, Stop: ctx.Done()})
-	rooms, err := c.Matrix.service(s, log, registry)
-	if err != nil {
-		return err
-	}
 	var policies *folder.Watcher
 	if c.PolicyDir != "" {
 		if policies, err = folder.New(c.PolicyDir, s, rego.Compiler{}, log); err != nil {

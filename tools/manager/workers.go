@@ -10,6 +10,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/docker"
+	"keyward/manager/matrix"
 	"keyward/manager/store"
 	"keyward/manager/workers"
 )
@@ -86,6 +87,14 @@ func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prome
 		return nil, nil, errors.Join(err, closeBackend())
 	}
 	return w, closeBackend, nil
+}
+
+// parts are what Workers have beside their containers.
+func parts(rooms *matrix.Service) []workers.Part {
+	if rooms == nil {
+		return nil
+	}
+	return []workers.Part{rooms.Part()}
 }
 
 // backend is what runs Workers, and closes it.

@@ -38,14 +38,13 @@ func digestOf(e Entry) *Digest {
 	}
 }
 
+// counted says what a digest counts.
+var counted = map[Kind]string{LLM: " LLM requests ", Auth: " requests without a valid token ", Matrix: " Matrix requests "}
+
 // lineOfDigest renders a count of entries like e.
 func lineOfDigest(e Entry, count int) *line {
 	l := new(line)
-	what := " LLM requests "
-	if e.Kind == Auth {
-		what = " requests without a valid token "
-	}
-	l.strong("📊 " + strconv.Itoa(count) + what + sign(e.Verdict))
+	l.strong("📊 " + strconv.Itoa(count) + counted[e.Kind] + sign(e.Verdict))
 	l.foreign(" · ", e.Consumer, maxName)
 	l.foreign(" · ", e.Target, maxName)
 	if e.Reason != policies.ReasonNone {

@@ -14,6 +14,7 @@ const (
 	MCP    Kind = "mcp"    // a message to an MCP server
 	LLM    Kind = "llm"    // a request to an LLM provider
 	HTTP   Kind = "http"   // another request through the gateway
+	Matrix Kind = "matrix" // an allowed request to the homeserver that shows this
 	Auth   Kind = "auth"   // a request that was not authenticated
 	Action Kind = "action" // something that was done in the Manager
 	Gap    Kind = "gap"    // records that a gateway could not keep
@@ -55,7 +56,8 @@ type Options struct {
 }
 
 // Digests reports whether entries of kind k are counted rather than shown one
-// by one. MCP messages, actions and gaps never are.
+// by one. MCP messages, actions and gaps never are; requests to the homeserver
+// always are, since each line about one would make the Worker ask for it.
 func (o Options) Digests(k Kind) bool {
-	return k == LLM && !o.EachLLM || k == Auth && !o.EachAuth
+	return k == LLM && !o.EachLLM || k == Auth && !o.EachAuth || k == Matrix
 }

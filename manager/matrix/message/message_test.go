@@ -165,7 +165,7 @@ func TestEveryEntryIsInOneMessage(t *testing.T) {
 	var entries []Entry
 	for i := range uint64(5000) {
 		e := call(i)
-		e.Kind = []Kind{MCP, LLM, HTTP, Auth, Action, Gap}[i%6]
+		e.Kind = []Kind{MCP, LLM, HTTP, Auth, Action, Gap, Matrix}[i%7]
 		e.Consumer = hostile.Texts[int(i*7)%len(hostile.Texts)]
 		e.Arguments = hostile.Texts[int(i*13)%len(hostile.Texts)]
 		e.Verdict = policies.Verdict(i % 3)

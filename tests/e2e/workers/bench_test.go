@@ -24,7 +24,7 @@ func TestBenchWorkers(t *testing.T) {
 	if n < 1 {
 		t.Skip("LEFT OUT: a measurement; `make bench-workers` runs it")
 	}
-	w := newWorld(t)
+	w := newWorld(t, setting{})
 	image := w.Image(t, "agent", testenv.GoBuildStatic(t, "./tests/e2e/workers/agent"))
 	w.bench(t, image, "warm", 1)
 	var single []time.Duration

@@ -5,9 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,20 +18,36 @@ import (
 // keys in all that there is afterwards.
 func TestAWorkerWorks(t *testing.T) {
 	needE2E(t)
-	w := newWorld(t)
+	var found findings
+	for _, tt := range []struct {
+		name string
+		as   setting
+	}{
+		{"embedded gateway and SQLite", setting{matrix: true}},
+		{"Envoy and PostgreSQL", setting{matrix: true, envoy: true, postgres: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { life(t, newWorld(t, tt.as), &found) })
+	}
+	writeProbes(t, map[string]int{"canary_places": len(found.places), "canary_found": found.keys})
+}
+
+// life is that of a Worker.
+func life(t *testing.T, w *world, found *findings) {
 	image := w.Image(t, "agent", testenv.GoBuildStatic(t, "./tests/e2e/workers/agent"))
 	start := time.Now()
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
 		_, err := tx.CreateWorker(ctx, manager.NewWorker{
 			ID: "researcher", WorkerSpec: manager.WorkerSpec{Image: image},
-			Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"echo"}}}, {Target: "llm"}},
+			Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"echo"}}}, {Target: "llm"}, {Target: "matrix", GrantSpec: roomGrant}},
 		})
 		return err
 	})
 	first := w.works(t)
 	t.Logf("from the wish to the answers of three calls: %v", time.Since(start))
 	w.inspect(t)
-	found := w.search(t, "while it runs")
+	place, token := w.checkRoom(t, "researcher")
+	w.keys = append(w.keys, token) // the Worker must not have it
+	w.search(t, "while it runs", found)
 
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
 		_, err := tx.ResetWorker(ctx, "researcher", 0)
@@ -51,7 +64,7 @@ func TestAWorkerWorks(t *testing.T) {
 	if third := w.works(t); third.TokenID == second.TokenID {
 		t.Error("the rotation kept the token")
 	}
-	found += w.search(t, "after a rotation")
+	w.search(t, "after a rotation", found)
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
 		_, err := tx.DeleteWorker(ctx, "researcher", 0)
 		return err
@@ -66,8 +79,13 @@ func TestAWorkerWorks(t *testing.T) {
 	if list, err := w.backend.Instances(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("left: %+v, %v", list, err)
 	}
-	found += w.search(t, "at the end")
-	writeProbes(t, map[string]int{"canary_places": places, "canary_found": found})
+	w.checkLeft(t, "researcher", place, token)
+	w.search(t, "at the end", found)
+}
+
+// roomGrant is what a Worker needs of Matrix to speak in its room.
+var roomGrant = manager.GrantSpec{
+	Methods: []string{"GET", "PUT"}, Paths: []string{"/_matrix/client/v3/joined_rooms", "/_matrix/client/v3/rooms"},
 }
 
 // works waits until the Worker's container has done its job, and checks how.
@@ -86,7 +104,7 @@ func (w *world) works(t *testing.T) manager.Worker {
 			t.Fatalf("it is %+v\n%s", got, w.log.String())
 		}
 	}
-	var r struct{ Allowed, Denied, Chat string }
+	var r struct{ Allowed, Denied, Chat, Room string }
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		b, err := w.backend.Logs(t.Context(), "researcher", 10)
 		if err == nil && bytes.HasSuffix(b, []byte("}\n")) {
@@ -107,6 +125,9 @@ func (w *world) works(t *testing.T) manager.Worker {
 	}
 	if !strings.HasPrefix(r.Chat, "200 ") || !strings.Contains(r.Chat, "hello there") {
 		t.Errorf("the chat: %s", r.Chat)
+	}
+	if w.matrix != nil && (!strings.HasPrefix(r.Room, "200 ") || !strings.Contains(r.Room, "event_id")) {
+		t.Errorf("its words in its room: %s", r.Room)
 	}
 	return got
 }
@@ -130,80 +151,4 @@ func (w *world) inspect(t *testing.T) {
 			t.Errorf("its environment has %q", v)
 		}
 	}
-}
-
-// places is how many kinds of places are searched.
-const places = 9
-
-// search looks for the real keys wherever they could have got to, and counts where
-// they did.
-func (w *world) search(t *testing.T, when string) (found int) {
-	t.Helper()
-	everywhere := map[string][]byte{
-		"the log of the Manager's parts": []byte(w.log.String()),
-		"the log of the gateway":         []byte(w.gateway.Log()),
-		"the metrics":                    w.metrics(t),
-		"the store":                      w.files(t),
-		"the backup of the store":        w.backup(t),
-	}
-	if _, err := w.backend.Instance(t.Context(), "researcher"); err == nil {
-		const c = "/v1.41/containers/keyward-worker-researcher"
-		everywhere["docker inspect"] = w.Get(t, c+"/json")
-		everywhere["its filesystem"] = w.Get(t, c+"/export")
-		everywhere["its files"] = w.Get(t, c+"/archive?path="+manager.WorkerFiles)
-		logs, err := w.backend.Logs(t.Context(), "researcher", manager.MaxLogLines)
-		if err != nil {
-			t.Fatal(err)
-		}
-		everywhere["its log"] = logs
-	}
-	for where, content := range everywhere {
-		for _, key := range w.keys {
-			if bytes.Contains(content, []byte(key)) {
-				found++
-				t.Errorf("%s: a real key is in %s", when, where)
-			}
-		}
-	}
-	return found
-}
-
-func (w *world) metrics(t *testing.T) []byte {
-	t.Helper()
-	all, err := w.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Append(nil, all)
-}
-
-// files are those of the store, with its log of writes.
-func (w *world) files(t *testing.T) []byte {
-	t.Helper()
-	var all []byte
-	found, err := filepath.Glob(filepath.Join(w.dir, "keyward.db*"))
-	if err != nil || len(found) == 0 {
-		t.Fatal(found, err)
-	}
-	for _, path := range found {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, b...)
-	}
-	return all
-}
-
-func (w *world) backup(t *testing.T) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "backup.db")
-	if err := w.Backup(t.Context(), path); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

@@ -3,12 +3,10 @@ package workers_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,14 +18,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyward/manager"
-	"keyward/manager/channel"
 	"keyward/manager/docker"
 	"keyward/manager/rego"
 	"keyward/manager/store"
 	"keyward/manager/workers"
-	"keyward/plugins/changes"
-	"keyward/plugins/key-swap/swap"
-	"keyward/plugins/live"
 	"keyward/plugins/seal"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
@@ -42,11 +36,18 @@ type world struct {
 	*testenv.Docker
 	dir      string
 	registry *prometheus.Registry
-	log      lockedBuffer // of the Manager's parts
-	gateway  *testenv.Process
+	log      lockedBuffer     // of the Manager's parts
+	key      *seal.PrivateKey // of the gateway
+	gateway  interface{ Log() string }
 	backend  *docker.Docker
 	keys     []string // real ones, which must be nowhere
+	postgres *testenv.PostgreSQL
+	dsn      string
+	matrix   *homeserver // nil: there is none
 }
+
+// A setting is a kind of world.
+type setting struct{ envoy, postgres, matrix bool }
 
 // A lockedBuffer may be written and read at once.
 type lockedBuffer struct {
@@ -66,19 +67,25 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, as setting) *world {
 	t.Helper()
 	w := &world{Docker: testenv.StartDocker(t), dir: t.TempDir(), registry: prometheus.NewRegistry()}
+	w.open(t, as.postgres)
 	var err error
-	if w.Store, err = store.Open(t.Context(), filepath.Join(w.dir, "keyward.db"), store.Options{}); err != nil {
+	if w.key, err = seal.GenerateKey(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.Close() })
-	gatewayKey, err := seal.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
+	mcp, llm := w.upstreams(t)
+	clusters := map[string]string{"mcp": mcp, "llm": llm}
+	targets := []manager.NewTarget{
+		{ID: "github", TargetSpec: manager.TargetSpec{Kind: policies.KindMCP, Credential: "github", Match: []snapshot.Match{{Route: "mcp", Path: "/mcp"}}}},
+		{ID: "llm", TargetSpec: manager.TargetSpec{Kind: policies.KindLLM, Credential: "llm", Match: []snapshot.Match{{Route: "llm", Path: "/v1"}}}},
 	}
-	github, llm := w.upstreams(t)
+	if as.matrix {
+		w.matrix = startHomeserver(t)
+		clusters["matrix"] = strings.TrimPrefix(w.matrix.URL, "http://")
+		targets = append(targets, matrixTarget)
+	}
 	var token string
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
 		g, err := tx.CreateGateway(ctx, manager.GatewaySpec{ID: "gateway"})
@@ -86,14 +93,16 @@ func newWorld(t *testing.T) *world {
 			return err
 		}
 		token = g.Secret
-		for i, target := range []manager.NewTarget{
-			{ID: "github", TargetSpec: manager.TargetSpec{Kind: policies.KindMCP, Match: []snapshot.Match{{Route: "mcp", Path: "/mcp"}}}},
-			{ID: "llm", TargetSpec: manager.TargetSpec{Kind: policies.KindLLM, Match: []snapshot.Match{{Route: "llm", Path: "/v1"}}}},
-		} {
+		if _, err := tx.AddSealingKey(ctx, manager.SealingKeySpec{Public: w.key.Public().String()}); err != nil {
+			return err
+		}
+		for i, target := range targets {
 			target.Upstream = snapshot.Upstream{Clusters: []string{target.Match[0].Route}}
-			target.Credential, target.Inject = target.ID, &snapshot.Inject{Form: snapshot.Bearer}
-			if err := enrol(ctx, tx, gatewayKey, target, w.keys[i]); err != nil {
-				return err
+			target.Inject = &snapshot.Inject{Form: snapshot.Bearer}
+			if target.Credential != "" {
+				if err := enrol(ctx, tx, w.key, target, w.keys[i]); err != nil {
+					return err
+				}
 			}
 			if _, err := tx.CreateTarget(ctx, target); err != nil {
 				return err
@@ -101,9 +110,24 @@ func newWorld(t *testing.T) *world {
 		}
 		return w.publish(t, ctx, tx)
 	})
-	w.startGateway(t, gatewayKey, token, github, llm)
+	w.startGateway(t, as.envoy, token, clusters)
 	w.startWorkers(t)
 	return w
+}
+
+// open opens the store.
+func (w *world) open(t *testing.T, postgres bool) {
+	t.Helper()
+	w.dsn = filepath.Join(w.dir, "keyward.db")
+	if postgres {
+		w.postgres = testenv.NeedPostgreSQL(t)
+		w.dsn = w.postgres.Database(t)
+	}
+	var err error
+	if w.Store, err = store.Open(t.Context(), w.dsn, store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
 }
 
 // upstreams run servers that accept their real keys only, and return where.
@@ -169,91 +193,31 @@ func (w *world) publish(t *testing.T, ctx context.Context, tx *store.Tx) error {
 	return err
 }
 
-// startGateway runs `keyward gateway`, which follows the store.
-func (w *world) startGateway(t *testing.T, key *seal.PrivateKey, token, mcp, llm string) {
-	t.Helper()
-	public, signing, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop := make(chan struct{})
-	follow := httptest.NewServer(channel.New(w.Store, channel.Options{Key: signing, Log: w.logger(), Stop: stop}))
-	t.Cleanup(func() { close(stop); follow.Close() })
-	keys, err := key.Reveal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	plugins, addr := testenv.Plugins(t), testenv.FreeAddr(t)
-	var c strings.Builder
-	fmt.Fprintf(&c, "listeners: [{address: %s}]\nclusters:\n", addr)
-	for name, at := range map[string]string{"manager": follow.Listener.Addr().String(), "mcp": mcp, "llm": llm} {
-		fmt.Fprintf(&c, "- {name: %s, urls: [\"http://%s\"]}\n", name, at)
-	}
-	c.WriteString("routes:\n- {name: mcp, path: /mcp, cluster: mcp}\n- {name: llm, path: /v1, cluster: llm}\nplugins:\n")
-	for _, p := range []string{"gate", "key-swap"} {
-		fmt.Fprintf(&c, "- name: %s\n  file: %s/%[1]s.wasm\n  vm_id: %[1]s\n", p, plugins)
-		fmt.Fprintf(&c, "  env: [{name: %s, from_env: %[1]s}, {name: %s, from_env: %[2]s}]\n", live.EnvToken, swap.EnvKeys)
-		fmt.Fprintf(&c, "  configuration: {manager: {cluster: manager, authority: manager, key: %s}}\n", changes.FormatPublicKey(public))
-	}
-	if err := os.WriteFile(filepath.Join(w.dir, "gateway.yaml"), []byte(c.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w.gateway = testenv.Start(t, testenv.Command{
-		Path: testenv.GoBuild(t, "keyward/tools/keyward"), Args: []string{"gateway", "--config", "gateway.yaml"}, Dir: w.dir,
-		Env: []string{live.EnvToken + "=" + token, swap.EnvKeys + "=" + keys}, Healthy: testenv.Listening(addr),
-	})
-	w.onHost(t, addr)
-}
-
-// onHost makes a gateway be reached at the engine's machine, and makes the
-// backend.
-func (w *world) onHost(t *testing.T, addr string) {
-	t.Helper()
-	l := w.Docker.Listen(t, "0.0.0.0:0")
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go relay(c, addr)
-		}
-	}()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.backend, err = docker.New(docker.Options{
-		Host: w.Host, Gateway: "http://gateway:8080", To: "host:" + port, Forwarder: testenv.GoBuildStatic(t, "./tools/forward"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.backend.Close() })
-}
-
-func relay(c net.Conn, to string) {
-	defer c.Close()
-	up, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer up.Close()
-	go func() { _, _ = io.Copy(up, c) }()
-	_, _ = io.Copy(c, up)
-}
-
+// startWorkers runs what looks after Workers, and after their rooms if there is a
+// homeserver.
 func (w *world) startWorkers(t *testing.T) {
 	t.Helper()
+	var parts []workers.Part
+	if w.matrix != nil {
+		rooms := w.matrix.service(t, w)
+		run(t, rooms.Run)
+		parts = append(parts, rooms.Part())
+	}
 	s, err := workers.New(w.Store, w.backend, workers.Options{
-		Environment: workers.Environment{Gateway: "http://gateway:8080"}, Log: w.logger(), Metrics: w.registry,
+		Environment: workers.Environment{Gateway: "http://gateway:8080"}, Parts: parts, Log: w.logger(), Metrics: w.registry,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, s.Run)
+}
+
+// run runs a service until the test ends.
+func run(t *testing.T, service func(context.Context)) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); s.Run(ctx) }()
+	go func() { defer close(done); service(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 }
 

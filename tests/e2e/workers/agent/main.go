@@ -1,22 +1,24 @@
 // Command agent is a Worker that does its job with nothing but its environment:
-// it calls an MCP tool that it may, one that it may not, and asks a model. It
-// writes what came of it as one line of JSON. It is a static binary for an empty
-// image.
+// it calls an MCP tool that it may, one that it may not, asks a model, and speaks in
+// its room, if it has one. It writes what came of it as one line of JSON. It is a
+// static binary for an empty image.
 package main
 
 import (
-	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 )
 
 // A Result is what the agent writes.
 type Result struct {
-	Allowed, Denied, Chat string // answers, or what kept them away
+	Allowed, Denied, Chat, Room string // answers, or what kept them away
 }
 
 func main() {
@@ -25,19 +27,20 @@ func main() {
 	if err != nil {
 		r.Allowed = err.Error()
 	} else {
-		r.Allowed = post(mcp, auth, call("echo"))
-		r.Denied = post(mcp, auth, call("delete_everything"))
+		r.Allowed = call(http.MethodPost, mcp, auth, tool("echo"))
+		r.Denied = call(http.MethodPost, mcp, auth, tool("delete_everything"))
 	}
-	r.Chat = post(os.Getenv("OPENAI_BASE_URL")+"/chat/completions", "Bearer "+os.Getenv("OPENAI_API_KEY"),
+	r.Chat = call(http.MethodPost, os.Getenv("OPENAI_BASE_URL")+"/chat/completions", "Bearer "+os.Getenv("OPENAI_API_KEY"),
 		`{"model":"demo","messages":[{"role":"user","content":"hello there"}]}`)
+	r.Room = speak(os.Getenv("HICLAW_MATRIX_URL"), "Bearer "+os.Getenv("KEYWARD_TOKEN"), "hello from the container")
 	_ = json.NewEncoder(os.Stdout).Encode(r)
 	for {
 		time.Sleep(time.Hour)
 	}
 }
 
-func call(tool string) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":{"text":"hi"}}}`, tool)
+func tool(name string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":{"text":"hi"}}}`, name)
 }
 
 // server is the one MCP server of the configuration that Workers get.
@@ -61,12 +64,25 @@ func server() (url, auth string, err error) {
 	return "", "", fmt.Errorf("no server in %s", b)
 }
 
-// post returns status and answer. A gateway hears of a new Worker within a moment:
+// speak says something in the Worker's room, the one that it is in.
+func speak(matrix, auth, text string) string {
+	out := call(http.MethodGet, matrix+"/_matrix/client/v3/joined_rooms", auth, "")
+	var joined struct {
+		Rooms []string `json:"joined_rooms"`
+	}
+	if _, body, _ := strings.Cut(out, " "); json.Unmarshal([]byte(body), &joined) != nil || len(joined.Rooms) != 1 {
+		return out
+	}
+	return call(http.MethodPut, matrix+"/_matrix/client/v3/rooms/"+url.PathEscape(joined.Rooms[0])+"/send/m.room.message/"+rand.Text(), auth,
+		fmt.Sprintf(`{"msgtype":"m.text","body":%q}`, text))
+}
+
+// call returns status and answer. A gateway hears of a new Worker within a moment:
 // what it does not know yet is asked again.
-func post(url, auth, body string) string {
+func call(method, url, auth, body string) string {
 	var out string
 	for range 50 {
-		req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader([]byte(body)))
+		req, err := http.NewRequest(method, url, strings.NewReader(body))
 		if err != nil {
 			return err.Error()
 		}

@@ -1,0 +1,122 @@
+package workers_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"keyward/manager"
+)
+
+// findings are where it was searched for real keys, and how often one was there.
+type findings struct {
+	places map[string]bool
+	keys   int
+}
+
+// search looks for the real keys wherever they could have got to, and counts where
+// they did.
+func (w *world) search(t *testing.T, when string, found *findings) {
+	t.Helper()
+	everywhere := map[string][]byte{
+		"the log of the Manager's parts": []byte(w.log.String()),
+		"the log of the gateway":         []byte(w.gateway.Log()),
+		"the metrics":                    w.metrics(t),
+	}
+	if w.postgres != nil {
+		everywhere["the store on PostgreSQL, dumped"] = w.postgres.Dump(t, w.dsn)
+	} else {
+		everywhere["the store"] = w.files(t)
+		everywhere["the backup of the store"] = w.backup(t)
+	}
+	for where, content := range w.rooms(t) {
+		everywhere[where] = content
+	}
+	if _, err := w.backend.Instance(t.Context(), "researcher"); err == nil {
+		const c = "/v1.41/containers/keyward-worker-researcher"
+		everywhere["docker inspect"] = w.Get(t, c+"/json")
+		everywhere["its filesystem"] = w.Get(t, c+"/export")
+		everywhere["its files"] = w.Get(t, c+"/archive?path="+manager.WorkerFiles)
+		logs, err := w.backend.Logs(t.Context(), "researcher", manager.MaxLogLines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		everywhere["its log"] = logs
+		for name, of := range map[string]string{"its door": "keyward-door-researcher", "the uplink": "keyward-uplink"} {
+			everywhere["docker inspect of "+name] = w.Get(t, "/v1.41/containers/"+of+"/json")
+			everywhere["the log of "+name] = w.Get(t, "/v1.41/containers/"+of+"/logs?stdout=1&stderr=1")
+		}
+	}
+	if found.places == nil {
+		found.places = map[string]bool{}
+	}
+	for where, content := range everywhere {
+		found.places[where] = true
+		for _, key := range w.keys {
+			if bytes.Contains(content, []byte(key)) {
+				found.keys++
+				t.Errorf("%s: a real key is in %s", when, where)
+			}
+		}
+	}
+}
+
+// rooms is what all rooms show.
+func (w *world) rooms(t *testing.T) map[string][]byte {
+	t.Helper()
+	if w.matrix == nil {
+		return nil
+	}
+	l, err := w.Store.Rooms(t.Context(), "", manager.Page{Limit: manager.MaxPage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	for _, r := range l.Items {
+		w.matrix.join(t, r.Matrix)
+		all["the "+string(r.Kind)+"'s room"] = w.shown(t, r.Matrix)
+	}
+	return all
+}
+
+func (w *world) metrics(t *testing.T) []byte {
+	t.Helper()
+	all, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Append(nil, all)
+}
+
+// files are those of the store, with its log of writes.
+func (w *world) files(t *testing.T) []byte {
+	t.Helper()
+	var all []byte
+	found, err := filepath.Glob(filepath.Join(w.dir, "keyward.db*"))
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	for _, path := range found {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return all
+}
+
+func (w *world) backup(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "backup.db")
+	if err := w.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
