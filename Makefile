@@ -97,8 +97,9 @@ bin/keyward:
 # Go's newer collector (greentea) is no faster here, and 40 kB larger.
 dist/%.wasm: $(plugin_sources)
 	@mkdir -p bin dist
-	GOEXPERIMENT=nogreenteagc GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(filter lean,$(BUILTINS)),-tags=lean) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o bin/$*.raw.wasm ./plugins/$*
-	$(GO) run ./tools/wasmlink -interface plugins/$*/interface.txt -o $@ bin/$*.raw.wasm
+	tools/wasmlink/overlay.sh bin/overlay.json
+	GOEXPERIMENT=nogreenteagc GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(filter lean,$(BUILTINS)),-tags=lean,-overlay=bin/overlay.json) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o bin/$*.raw.wasm ./plugins/$*
+	$(GO) run ./tools/wasmlink $(if $(filter lean,$(BUILTINS)),-interface plugins/$*/interface.txt) -o $@ bin/$*.raw.wasm
 
 dist/SHA256SUMS: $(plugins:%=dist/%.wasm)
 	cd dist && sha256sum $(plugins:%=%.wasm) >SHA256SUMS

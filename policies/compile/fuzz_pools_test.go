@@ -39,6 +39,8 @@ var pools = map[string][]string{
 	"demands":   {`{"secret": "secret"}`, `{"secret": "secret", "alg": "HS256"}`, `{"secret": "other"}`, `{"secret": "secret", "iss": "me"}`, `{"secret": "secret", "time": 1}`, `{"secret": "secret", "aud": "x"}`, `{}`, `{"secret": "secret", "cert": "x"}`, `{"cert": ` + ecKey + `}`},
 	"format":    {`"%v"`, `"%s-%d"`, `"%5.2f|"`, `"%x"`, `"%%"`, `"%q"`, `"%v %v %v"`, `"%-6s|"`, `"%+d"`, `"%t"`, `"%[2]v %[1]v"`, `"%*d"`, `"%o %b %e %g"`, `"x"`, `"%!"`, `"%08.3f"`, `"%c"`, `"%T"`, `"%U"`},
 	"name":      {`"a"`, `"b"`, `"l"`, `"o"`, `"zz"`, `0`, `1`, `["o", "a"]`},
+	"schema":    {`{"type": "object"}`, `{"type": ["string", "array"]}`, `{"required": ["a"]}`, `{"properties": {"a": {"type": "integer", "minimum": 2}}}`, `{"items": {"type": "string", "maxLength": 1}}`, `"{\"minItems\": 2, \"uniqueItems\": true}"`, `{"$ref": "#/definitions/x", "definitions": {"x": {"additionalProperties": false}}}`, `{"properties": {"a": {"$ref": "#"}}, "required": ["o"]}`, `{"enum": [{"a": 1}, []]}`, `{"oneOf": [{"type": "array"}, {"maxProperties": 1}]}`, `{"not": {"required": ["l"]}}`, `{"type": "x"}`, `{"minLength": -1}`, `{"pattern": "("}`, `"{"`, `{"anyOf": [{"minProperties": 3}, {"items": false}]}`, `{"patternProperties": {"^[a-c]$": {"type": "number"}}}`, `{"$ref": "#/nope"}`, `{"$schema": 1}`, `{1, 2}`, `{"propertyNames": {"maxLength": 0}}`, `{"dependencies": {"a": ["zz"]}}`},
+	"document":  {`"{\"a\": 1}"`, `"[1, 1.0]"`, `"\"x\""`, `{"a": 1}`, `["ab"]`, `{"a": {"a": {"o": 1}}, "o": 2}`, `{"l": {1, 2}}`, `[]`, `{}`, `"{"`, `{1: 2}`},
 	"trim":      {`"a"`, `" "`, `"xyz"`, `""`, `"é"`, `"ab"`},
 }
 
@@ -61,6 +63,7 @@ var wants = map[string][]string{
 	"indexof": {"string", "trim"}, "indexof_n": {"string", "trim"},
 	"io.jwt.decode": {"token"}, "io.jwt.decode_verify": {"token", "demands"},
 	"json.unmarshal": {"json"}, "json.is_valid": {"json"}, "json.filter": {"", "[pointer]"}, "json.remove": {"", "[pointer]"},
+	"json.match_schema": {"document", "schema"}, "json.verify_schema": {"schema"},
 	"json.patch": {"", "[operation]"}, "json.marshal_with_options": {"", "options"},
 	"net.cidr_contains": {"cidr", "cidr"}, "net.cidr_contains_matches": {"[cidr]", "[cidr]"}, "net.cidr_intersects": {"cidr", "cidr"},
 	"net.cidr_is_valid": {"cidr"}, "net.cidr_merge": {"[cidr]"}, "net.cidr_expand": {"block"},

@@ -8,6 +8,6 @@ func wideBuiltins() [][]builtin {
 	return [][]builtin{
 		bitsBuiltins, formatBuiltins, patternBuiltins, timeBuiltins, netBuiltins, cryptoBuiltins(), replaceBuiltins,
 		urlBuiltins, unitsBuiltins, templateBuiltins, yamlBuiltins, tokenBuiltins(), graphBuiltins, pointerBuiltins,
-		semverBuiltins, uuidBuiltins, marshalBuiltins,
+		semverBuiltins, uuidBuiltins, marshalBuiltins, schemaBuiltins,
 	}
 }

@@ -36,7 +36,7 @@ func keep[V any](m *map[string]V, key string, v V) {
 
 // regex returns the compiled pattern, and charges for running it over text.
 func (vm *VM) regex(name, pattern, text string) (*regexp.Regexp, error) {
-	if !vm.charge(len(text)/4 + len(text)/64*len(pattern)/16) {
+	if !vm.chargePattern(pattern, text) {
 		return nil, errLimits
 	}
 	if re, ok := vm.caches.regexes[pattern]; ok {
@@ -54,6 +54,11 @@ func (vm *VM) regex(name, pattern, text string) (*regexp.Regexp, error) {
 	}
 	keep(&vm.caches.regexes, pattern, re)
 	return re, nil
+}
+
+// chargePattern charges for running a regular expression over text.
+func (vm *VM) chargePattern(pattern, text string) bool {
+	return vm.charge(len(text)/4 + len(text)/64*len(pattern)/16)
 }
 
 // glob returns the compiled pattern, and charges for running it over text.
