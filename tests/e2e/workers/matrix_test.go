@@ -181,7 +181,7 @@ func (w *world) checkLeft(t *testing.T, worker, place, token string) {
 		t.Fatal(err)
 	}
 	for _, c := range l.Items {
-		if strings.HasPrefix(c.ID, "matrix-") && (!c.Retired || len(c.Versions) > 0) {
+		if c.ID == "matrix-"+manager.ConsumerPrefix+worker && (!c.Retired || len(c.Versions) > 0) {
 			t.Errorf("its credential is %+v", c)
 		}
 	}
