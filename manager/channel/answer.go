@@ -1,18 +1,59 @@
 package channel
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"keyward/plugins/changes"
 )
 
-// minGzip is the size from which compression pays, in bytes.
-const minGzip = 1 << 10
+// page answers with page i of a set. A state is whole with the last page, unless
+// the Manager's has moved on while the pages were read: then the gateway asks for
+// what changed since, and serves nothing that may be revoked already.
+func (c *Channel) page(w http.ResponseWriter, r *http.Request, q changes.Request, s *set, i int) error {
+	ctx := r.Context()
+	p, last, err := s.page(ctx, i)
+	if err != nil {
+		return err
+	}
+	a := changes.Answer{Status: http.StatusOK}
+	if a.Body, err = p.body(); err != nil {
+		return err
+	}
+	switch {
+	case !last:
+		a.Cursor = s.id + "." + strconv.Itoa(i+1)
+	case i == 0:
+		a.Consistent = true
+	default:
+		st, err := c.store.Generation(ctx)
+		if err != nil {
+			return err
+		}
+		a.Consistent = st.Epoch == s.now && st.Generation == s.at()
+	}
+	c.sign(w, q, a)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Vary", "Accept-Encoding")
+	body := a.Body
+	if p.compressed() && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = p.kept
+	}
+	_, _ = w.Write(body) // the gateway is gone
+	return nil
+}
 
-func (c *Channel) answer(w http.ResponseWriter, r *http.Request, q changes.Request, a changes.Answer) {
+// unchanged answers that nothing changed.
+func (c *Channel) unchanged(w http.ResponseWriter, q changes.Request) {
+	c.sign(w, q, changes.Answer{Status: http.StatusNoContent, Consistent: true})
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (c *Channel) sign(w http.ResponseWriter, q changes.Request, a changes.Answer) {
 	h := w.Header()
 	h.Set(changes.SignatureHeader, changes.Sign(c.opt.Key, q, a))
 	if a.Cursor != "" {
@@ -20,21 +61,6 @@ func (c *Channel) answer(w http.ResponseWriter, r *http.Request, q changes.Reque
 	}
 	if a.Consistent {
 		h.Set(changes.ConsistentHeader, "true")
-	}
-	if a.Status == http.StatusNoContent {
-		w.WriteHeader(a.Status)
-		return
-	}
-	h.Set("Content-Type", "application/json")
-	h.Set("Vary", "Accept-Encoding")
-	if len(a.Body) < minGzip || !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		_, _ = w.Write(a.Body) // the gateway is gone
-		return
-	}
-	h.Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
-	if _, err := z.Write(a.Body); err == nil {
-		_ = z.Close() // the gateway is gone
 	}
 }
 

@@ -127,7 +127,7 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 	defer again.Stop()
 	for {
 		changed := c.store.Changed()
-		set, err := c.pages.since(ctx, c.store, q.Epoch, q.Since)
+		set, err := c.pages.since(ctx, c.store, q.Epoch, q.Since, c.opt.Stop)
 		if err != nil {
 			c.fail(ctx, w, err)
 			return
@@ -138,14 +138,16 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 				c.refuseToken(w, r, err)
 				return
 			}
-			c.answer(w, r, q, set.page(0))
+			if err := c.page(w, r, q, set, 0); err != nil {
+				c.fail(ctx, w, err)
+			}
 			return
 		}
 		select {
 		case <-changed:
 		case <-again.C:
 		case <-wait.C:
-			c.answer(w, r, q, changes.Answer{Status: http.StatusNoContent, Consistent: true})
+			c.unchanged(w, q)
 			return
 		case <-ctx.Done():
 			return
@@ -159,12 +161,14 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 
 // next answers with a page after the first.
 func (c *Channel) next(w http.ResponseWriter, r *http.Request, q changes.Request) {
-	a, ok := c.pages.at(q.Cursor)
-	if !ok {
+	set, i := c.pages.at(q.Cursor)
+	if set == nil {
 		refuse(w, http.StatusGone, "this page is no longer kept; begin again without a cursor")
 		return
 	}
-	c.answer(w, r, q, a)
+	if err := c.page(w, r, q, set, i); err != nil {
+		c.fail(r.Context(), w, err)
+	}
 }
 
 func (c *Channel) fail(ctx context.Context, w http.ResponseWriter, err error) {

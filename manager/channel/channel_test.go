@@ -187,17 +187,24 @@ func TestAWholeComesInPagesOfOneState(t *testing.T) {
 	for {
 		a, _ := w.ask(r)
 		s, err := snapshot.Decode(a.Body)
-		if err != nil || a.Consistent != (a.Cursor == "") || len(a.Body) > changes.MaxPage+1024 {
+		if err != nil || a.Consistent || len(a.Body) > changes.MaxPage+1024 {
 			t.Fatalf("page %d: %d bytes, cursor %q, consistent %v, %v", number, len(a.Body), a.Cursor, a.Consistent, err)
 		}
 		count, number = count+len(s.Consumers), number+1
 		if r.Cursor = a.Cursor; a.Cursor == "" {
+			r = changes.Request{Epoch: s.Epoch, Since: s.Generation}
 			break
 		}
 		w.consumer(fmt.Sprintf("late%d", number)) // must not show in this answer
 	}
 	if count != 240 || number < 3 {
 		t.Errorf("%d consumers in %d pages", count, number)
+	}
+	// The state moved on while the pages were read: it is whole with what changed
+	// since, and not before.
+	a, _ := w.ask(r)
+	if s, err := snapshot.Decode(a.Body); err != nil || len(s.Consumers) != number-1 || !a.Consistent {
+		t.Errorf("what changed since: %d %s, consistent %v, %v", a.Status, a.Body, a.Consistent, err)
 	}
 	if a, _ := w.ask(changes.Request{Cursor: "gone.1"}); a.Status != http.StatusGone {
 		t.Errorf("a cursor that is no more: %d", a.Status)

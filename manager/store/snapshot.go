@@ -9,17 +9,33 @@ import (
 	"keyward/plugins/snapshot"
 )
 
-// Snapshot returns all that a gateway needs, at the present generation.
+// partEntries bounds a part of a snapshot, and so what is in memory at a time.
+const partEntries = 128
+
+// Snapshot returns all that a gateway needs, at the present generation, in one
+// piece; see [Store.Changes] for large ones.
 func (s *Store) Snapshot(ctx context.Context) (snapshot.Snapshot, error) {
-	return s.Changes(ctx, "", 0)
+	var all snapshot.Snapshot
+	err := s.Changes(ctx, "", 0, func(part *snapshot.Snapshot) error {
+		if all.Generation == 0 {
+			all = *part
+			return nil
+		}
+		all.Targets = append(all.Targets, part.Targets...)
+		all.Consumers = append(all.Consumers, part.Consumers...)
+		all.Credentials = append(all.Credentials, part.Credentials...)
+		return nil
+	})
+	return all, err
 }
 
-// Changes returns what changed since a generation of an epoch. It is whole, with
-// Since zero, when there is no way from there to here: for another epoch, for
-// generation 0, and for one that is yet to come.
-func (s *Store) Changes(ctx context.Context, epoch string, since uint64) (snapshot.Snapshot, error) {
-	var w snapshot.Snapshot
-	err := s.view(ctx, func(r reader) error {
+// Changes gives take what changed since a generation of an epoch, in parts of one
+// state that all have its epoch and generations; the first has the policy and
+// what was removed. The changes are whole, with Since zero, when there is no way
+// from there to here: for another epoch, for generation 0, and for one that is
+// yet to come.
+func (s *Store) Changes(ctx context.Context, epoch string, since uint64, take func(part *snapshot.Snapshot) error) error {
+	return s.view(ctx, func(r reader) error {
 		st, err := r.state(ctx)
 		if err != nil {
 			return err
@@ -27,22 +43,67 @@ func (s *Store) Changes(ctx context.Context, epoch string, since uint64) (snapsh
 		if epoch != st.Epoch || since > st.Generation {
 			since = 0
 		}
-		w = snapshot.Snapshot{Format: snapshot.Format, Epoch: st.Epoch, Generation: st.Generation, Since: since}
-		for _, part := range []func(context.Context, *snapshot.Snapshot) error{
-			r.wirePolicy, r.wireTargets, r.wireConsumers, r.wireCredentials, r.wireRemoved,
+		head := snapshot.Snapshot{Format: snapshot.Format, Epoch: st.Epoch, Generation: st.Generation, Since: since}
+		first := head
+		if err := r.wirePolicy(ctx, &first); err != nil {
+			return err
+		}
+		if err := r.wireRemoved(ctx, &first); err != nil {
+			return err
+		}
+		if err := take(&first); err != nil {
+			return err
+		}
+		for _, k := range []struct {
+			kind string
+			read func(context.Context, in, *snapshot.Snapshot) error
+		}{
+			{entryCredential, r.wireCredentials}, {entryTarget, r.wireTargets}, {entryConsumer, r.wireConsumers},
 		} {
-			if err := part(ctx, &w); err != nil {
+			err := r.changed(ctx, k.kind, since, func(ids in) error {
+				part := head
+				if err := k.read(ctx, ids, &part); err != nil {
+					return err
+				}
+				return take(&part)
+			})
+			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return w, err
 }
 
-// changed joins a table, called x, to the entries that changed since $1.
-func changed(table, entry, column string) string {
-	return " FROM " + table + " x JOIN entries e ON e.kind = '" + entry + "' AND e.id = x." + column + " AND e.generation > $1 AND NOT e.removed"
+// An in is a list of ids as the arguments of a statement.
+type in []any
+
+// marks are the parameters of ids, as IN takes them.
+func (ids in) marks() string { return marks(1, len(ids)) }
+
+// changed gives take the ids of entries that changed after a generation and are
+// there, a few at a time. It follows an index from the generation on, so that a
+// single change costs the same among any number of entries.
+func (r reader) changed(ctx context.Context, kind string, since uint64, take func(in) error) error {
+	generation, last := since+1, ""
+	for {
+		var ids in
+		err := r.each(ctx, `SELECT generation, id FROM entries WHERE kind = $1 AND (generation, id) > ($2, $3) AND NOT removed
+			ORDER BY generation, id LIMIT $4`, []any{kind, generation, last, partEntries}, func(rows *sql.Rows) error {
+			err := rows.Scan(&generation, &last)
+			ids = append(ids, last)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		if err := take(ids); err != nil {
+			return err
+		}
+	}
 }
 
 func (r reader) wirePolicy(ctx context.Context, w *snapshot.Snapshot) error {
@@ -61,16 +122,16 @@ func (r reader) wirePolicy(ctx context.Context, w *snapshot.Snapshot) error {
 	return err
 }
 
-func (r reader) wireTargets(ctx context.Context, w *snapshot.Snapshot) error {
-	rows, err := targets.query(ctx, r.q, "SELECT "+targets.all()+changed("targets", entryTarget, "id")+" ORDER BY x.id", w.Since)
+func (r reader) wireTargets(ctx context.Context, ids in, w *snapshot.Snapshot) error {
+	rows, err := targets.query(ctx, r.q, "SELECT "+targets.all()+" FROM targets x WHERE x.id IN "+ids.marks()+" ORDER BY x.id", ids...)
 	for _, t := range rows {
 		w.Targets = append(w.Targets, t.Wire(t.ID))
 	}
 	return err
 }
 
-func (r reader) wireConsumers(ctx context.Context, w *snapshot.Snapshot) error {
-	rows, err := consumers.query(ctx, r.q, "SELECT "+consumers.all()+changed("consumers", entryConsumer, "id")+" ORDER BY x.id", w.Since)
+func (r reader) wireConsumers(ctx context.Context, ids in, w *snapshot.Snapshot) error {
+	rows, err := consumers.query(ctx, r.q, "SELECT "+consumers.all()+" FROM consumers x WHERE x.id IN "+ids.marks()+" ORDER BY x.id", ids...)
 	if err != nil {
 		return err
 	}
@@ -80,17 +141,17 @@ func (r reader) wireConsumers(ctx context.Context, w *snapshot.Snapshot) error {
 		w.Consumers[i] = snapshot.Consumer{ID: c.ID, Kind: c.Kind, Labels: c.Labels, State: c.State}
 		at[c.ID] = &w.Consumers[i]
 	}
-	if err := r.wireTokens(ctx, w.Since, at); err != nil {
+	if err := r.wireTokens(ctx, ids, at); err != nil {
 		return err
 	}
-	if err := r.wireGrants(ctx, w.Since, at); err != nil {
+	if err := r.wireGrants(ctx, ids, at); err != nil {
 		return err
 	}
-	return r.wireOverrides(ctx, w.Since, at)
+	return r.wireOverrides(ctx, ids, at)
 }
 
-func (r reader) wireTokens(ctx context.Context, since uint64, at map[string]*snapshot.Consumer) error {
-	rows, err := tokens.query(ctx, r.q, "SELECT "+tokens.all()+changed("tokens", entryConsumer, "consumer")+" ORDER BY x.id", since)
+func (r reader) wireTokens(ctx context.Context, ids in, at map[string]*snapshot.Consumer) error {
+	rows, err := tokens.query(ctx, r.q, "SELECT "+tokens.all()+" FROM tokens x WHERE x.consumer IN "+ids.marks()+" ORDER BY x.id", ids...)
 	for _, t := range rows {
 		w := snapshot.Token{ID: t.ID, SHA256: t.sha256, Revoked: t.Revoked}
 		if !t.Expires.IsZero() {
@@ -102,24 +163,27 @@ func (r reader) wireTokens(ctx context.Context, since uint64, at map[string]*sna
 	return err
 }
 
-func (r reader) wireGrants(ctx context.Context, since uint64, at map[string]*snapshot.Consumer) error {
-	rows, err := grants.query(ctx, r.q, "SELECT "+grants.all()+changed("grants", entryConsumer, "consumer")+" ORDER BY x.id", since)
-	if err != nil {
-		return err
-	}
-	for _, g := range rows {
-		w, err := g.Wire()
-		if err != nil {
-			return err
-		}
-		c := at[g.Consumer]
-		c.Grants = append(c.Grants, w)
-	}
-	return nil
+// wireGrants reads what a gateway needs of grants: there are more of them than of
+// all else.
+func (r reader) wireGrants(ctx context.Context, ids in, at map[string]*snapshot.Consumer) error {
+	return r.each(ctx, "SELECT x.id, x.consumer, x.target, x.spec FROM grants x WHERE x.consumer IN "+ids.marks()+" ORDER BY x.consumer, x.id", ids,
+		func(rows *sql.Rows) error {
+			var g manager.Grant
+			if err := rows.Scan(&g.ID, &g.Consumer, &g.Target, jsonText{&g.GrantSpec}); err != nil {
+				return err
+			}
+			w, err := g.Wire()
+			if err != nil {
+				return err
+			}
+			c := at[g.Consumer]
+			c.Grants = append(c.Grants, w)
+			return nil
+		})
 }
 
-func (r reader) wireOverrides(ctx context.Context, since uint64, at map[string]*snapshot.Consumer) error {
-	return r.each(ctx, "SELECT x.consumer, x.target, x.credential"+changed("overrides", entryConsumer, "consumer"), []any{since},
+func (r reader) wireOverrides(ctx context.Context, ids in, at map[string]*snapshot.Consumer) error {
+	return r.each(ctx, "SELECT x.consumer, x.target, x.credential FROM overrides x WHERE x.consumer IN "+ids.marks(), ids,
 		func(rows *sql.Rows) error {
 			var consumer, target, credential string
 			if err := rows.Scan(&consumer, &target, &credential); err != nil {
@@ -134,10 +198,10 @@ func (r reader) wireOverrides(ctx context.Context, since uint64, at map[string]*
 		})
 }
 
-func (r reader) wireCredentials(ctx context.Context, w *snapshot.Snapshot) error {
-	return r.each(ctx, "SELECT x.id, x.retired, x.current, x.last, COALESCE(v.upstream, '{}'), COALESCE(v.sealed, '[]')"+
-		changed("credentials", entryCredential, "id")+`
-		LEFT JOIN credential_versions v ON v.credential = x.id AND v.number = x.current ORDER BY x.id`, []any{w.Since},
+func (r reader) wireCredentials(ctx context.Context, ids in, w *snapshot.Snapshot) error {
+	return r.each(ctx, `SELECT x.id, x.retired, x.current, x.last, COALESCE(v.upstream, '{}'), COALESCE(v.sealed, '[]')
+		FROM credentials x LEFT JOIN credential_versions v ON v.credential = x.id AND v.number = x.current
+		WHERE x.id IN `+ids.marks()+` ORDER BY x.id`, ids,
 		func(rows *sql.Rows) error {
 			var c snapshot.Credential
 			var retired bool
@@ -158,23 +222,20 @@ func (r reader) wireRemoved(ctx context.Context, w *snapshot.Snapshot) error {
 		return nil
 	}
 	var gone snapshot.Removed
-	lists := map[string]*[]string{
-		entryConsumer: &gone.Consumers,
-		entryTarget:   &gone.Targets,
-	}
-	err := r.each(ctx, `SELECT kind, id FROM entries WHERE removed AND generation > $1 AND born <= $1 ORDER BY kind, id`, []any{w.Since},
-		func(rows *sql.Rows) error {
-			var kind, id string
-			if err := rows.Scan(&kind, &id); err != nil {
-				return err
-			}
-			if l := lists[kind]; l != nil {
-				*l = append(*l, id)
+	for kind, list := range map[string]*[]string{entryConsumer: &gone.Consumers, entryTarget: &gone.Targets} {
+		err := r.each(ctx, `SELECT id FROM entries WHERE kind = $1 AND generation > $2 AND removed AND born <= $2 ORDER BY id`,
+			[]any{kind, w.Since}, func(rows *sql.Rows) error {
+				var id string
+				err := rows.Scan(&id)
+				*list = append(*list, id)
 				w.Removed = &gone
-			}
-			return nil
-		})
-	return err
+				return err
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r reader) each(ctx context.Context, query string, args []any, fn func(*sql.Rows) error) error {

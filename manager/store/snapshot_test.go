@@ -21,14 +21,31 @@ type follower struct {
 	all  snapshot.Snapshot
 }
 
-// step takes the changes since the last step over.
-func (g *follower) step(t *testing.T, f *fixture) {
+// changes are what changed since, in one piece.
+func changes(t *testing.T, f *fixture, epoch string, since uint64) snapshot.Snapshot {
 	t.Helper()
-	d, err := f.Changes(t.Context(), g.all.Epoch, g.all.Generation)
+	var all snapshot.Snapshot
+	err := f.Changes(t.Context(), epoch, since, func(part *snapshot.Snapshot) error {
+		if all.Generation == 0 {
+			all = *part
+		}
+		all.Targets = append(all.Targets, part.Targets...)
+		all.Consumers = append(all.Consumers, part.Consumers...)
+		all.Credentials = append(all.Credentials, part.Credentials...)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return all
+}
+
+// step takes the changes since the last step over.
+func (g *follower) step(t *testing.T, f *fixture) {
+	t.Helper()
+	d := changes(t, f, g.all.Epoch, g.all.Generation)
 	if g.view == nil {
+		var err error
 		if g.view, err = snapshot.NewView(&d); err != nil {
 			t.Fatalf("whole snapshot: %v", err)
 		}
@@ -177,15 +194,51 @@ func testNewEpoch(t *testing.T, f *fixture) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err := f.Changes(t.Context(), before.Epoch, before.Generation+1); err != nil || d.Since != 0 {
-		t.Errorf("changes since a generation to come: since %d, %v, want a whole snapshot", d.Since, err)
+	if d := changes(t, f, before.Epoch, before.Generation+1); d.Since != 0 {
+		t.Errorf("changes since a generation to come: since %d, want a whole snapshot", d.Since)
 	}
 	epoch, err := f.NewEpoch(t.Context(), alice)
 	if err != nil || epoch == before.Epoch {
 		t.Fatalf("new epoch = %q, %v", epoch, err)
 	}
-	d, err := f.Changes(t.Context(), before.Epoch, before.Generation)
-	if err != nil || d.Since != 0 || d.Epoch != epoch || len(d.Consumers) != 1 {
-		t.Errorf("changes since another epoch: %+v, %v, want a whole snapshot", d, err)
+	if d := changes(t, f, before.Epoch, before.Generation); d.Since != 0 || d.Epoch != epoch || len(d.Consumers) != 1 {
+		t.Errorf("changes since another epoch: %+v, want a whole snapshot", d)
+	}
+}
+
+// testManyChanges has more entries than a part, in few and in many generations:
+// each must come once, and a small change alone.
+func testManyChanges(t *testing.T, f *fixture) {
+	const n = 700
+	create := func(ctx context.Context, tx *store.Tx, first, end int) error {
+		for i := first; i < end; i++ {
+			if _, err := tx.CreateConsumer(ctx, consumerSpec(fmt.Sprintf("c-%04d", i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	f.must(t, func(ctx context.Context, tx *store.Tx) error { return create(ctx, tx, 0, n/2) })
+	for i := n / 2; i < n/2+10; i++ {
+		f.must(t, func(ctx context.Context, tx *store.Tx) error { return create(ctx, tx, i, i+1) })
+	}
+	f.must(t, func(ctx context.Context, tx *store.Tx) error { return create(ctx, tx, n/2+10, n) })
+	whole, err := f.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, c := range whole.Consumers {
+		seen[c.ID] = true
+	}
+	if len(whole.Consumers) != n || len(seen) != n {
+		t.Errorf("%d consumers, %d of them different, want %d", len(whole.Consumers), len(seen), n)
+	}
+	f.must(t, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.SetConsumerState(ctx, "c-0003", 0, snapshot.Suspended)
+		return err
+	})
+	if d := changes(t, f, whole.Epoch, whole.Generation); len(d.Consumers) != 1 || d.Consumers[0].ID != "c-0003" {
+		t.Errorf("delta = %+v", d)
 	}
 }

@@ -89,6 +89,7 @@ var suite = []struct {
 	{"readers of the log are woken", testLogged},
 	{"kept answers", testAnswers},
 	{"deltas lead where snapshots are", testDeltas},
+	{"many changes come in parts, one alone", testManyChanges},
 	{"a new epoch asks for a whole snapshot", testNewEpoch},
 	{"schema down and up again", testMigrations},
 	{"reopening keeps everything", testReopen},

@@ -20,7 +20,7 @@ const (
 // Bounds of the exchange.
 const (
 	MaxWait     = 55        // seconds that an answer may be held back
-	MaxPage     = 512 << 10 // bytes after which a page ends; one entry may be larger
+	MaxPage     = 128 << 10 // bytes after which a page ends; one entry may be larger
 	minNonce    = 22        // characters: 128 bits
 	maxNonce    = 64
 	maxEpoch    = 128
