@@ -20,13 +20,9 @@ const (
 	gone          = 1<<32 - 1 // in place of a payload's length
 )
 
-// encodeEntry is the shared form of versions, oldest first.
-func encodeEntry(versions []version) []byte {
-	size := 1
-	for _, v := range versions {
-		size += versionHeader + len(v.payload)
-	}
-	b := append(make([]byte, 0, size), byte(len(versions)))
+// appendEntry writes the shared form of versions, oldest first.
+func appendEntry(b []byte, versions []version) []byte {
+	b = append(b, byte(len(versions)))
 	for _, v := range versions {
 		b = binary.BigEndian.AppendUint64(b, v.life)
 		b = binary.BigEndian.AppendUint64(b, v.generation)

@@ -62,6 +62,7 @@ func (l *lease) release() {
 }
 
 func (l *lease) put(until int64, cas uint32) bool {
-	b := binary.BigEndian.AppendUint64(nil, uint64(until))
-	return l.space.put(kindLease, binary.BigEndian.AppendUint64(b, l.owner), cas) == nil
+	return l.space.put(kindLease, cas, func(b []byte) []byte {
+		return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, uint64(until)), l.owner)
+	}) == nil
 }

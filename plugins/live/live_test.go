@@ -46,6 +46,10 @@ func whole(generation uint64, n int) *snapshot.Snapshot {
 	return s
 }
 
+func entry(versions ...version) func([]byte) []byte {
+	return func(b []byte) []byte { return appendEntry(b, versions) }
+}
+
 // write puts s into the shared data, in force at now.
 func write(t *testing.T, shared *filtertest.Store, s *snapshot.Snapshot, life uint64, now int64) {
 	t.Helper()
@@ -62,11 +66,11 @@ func begin(t *testing.T, shared *filtertest.Store, s *snapshot.Snapshot, life ui
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, texts, err := snapshot.DecodeTexts(snapshot.Encode(s))
+	page, err := snapshot.DecodePage(snapshot.Encode(s))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.add(s, texts); err != nil {
+	if err := w.add(page); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -170,7 +174,7 @@ func TestAttacksOnTheSharedData(t *testing.T) {
 			other := newSpace(s, "another token")
 			other.prefix = prefix
 			c := consumer(1, snapshot.Active)
-			if err := other.put("cw1", encodeEntry([]version{{point{100, 2}, snapshot.EncodeConsumer(&c)}}), 0); err != nil {
+			if err := other.put("cw1", 0, entry(version{point{100, 2}, snapshot.EncodeConsumer(&c)})); err != nil {
 				t.Fatal(err)
 			}
 		}, "unknown"},
@@ -179,7 +183,7 @@ func TestAttacksOnTheSharedData(t *testing.T) {
 			_ = s.Share(prefix+"cw1", b, 0)
 		}, "unknown"},
 		{"a token's digest led to another consumer", func(t *testing.T, s *filtertest.Store) {
-			if err := newSpace(s, testToken).put(kindToken+string(rawDigest(1)), encodeEntry([]version{{point{100, 1}, []byte("w0")}}), 0); err != nil {
+			if err := newSpace(s, testToken).put(kindToken+string(rawDigest(1)), 0, entry(version{point{100, 1}, []byte("w0")})); err != nil {
 				t.Fatal(err)
 			}
 		}, "unknown"},
@@ -319,22 +323,22 @@ func TestAChangedTargetIsSeenAndAnUnchangedOneKept(t *testing.T) {
 }
 
 func FuzzEntry(f *testing.F) {
-	f.Add(encodeEntry([]version{{point{1, 2}, []byte("x")}, {point{1, 3}, nil}}))
+	f.Add(entry(version{point{1, 2}, []byte("x")}, version{point{1, 3}, nil})(nil))
 	f.Add([]byte{0})
 	f.Add([]byte(strings.Repeat("\xff", 40)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		versions, ok := decodeEntry(b)
-		if ok && string(encodeEntry(versions)) != string(b) {
+		if ok && string(appendEntry(nil, versions)) != string(b) {
 			t.Errorf("%x is read as %v", b, versions)
 		}
 	})
 }
 
 func FuzzState(f *testing.F) {
-	f.Add((&state{point: point{1, 2}, serial: 3, contact: start, epoch: "e"}).encode())
+	f.Add((&state{point: point{1, 2}, serial: 3, contact: start, epoch: "e"}).append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, ok := decodeState(b)
-		if ok && string(s.encode()) != string(b) {
+		if ok && string(s.append(nil)) != string(b) {
 			t.Errorf("%x is read as %v", b, s)
 		}
 	})

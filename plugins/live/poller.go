@@ -190,11 +190,11 @@ func (p *Poller) take(q *question, a filter.Answer, now int64) error {
 	if a.Status == 204 {
 		return p.unchanged(q, now)
 	}
-	page, texts, err := snapshot.DecodeTexts(a.Body)
+	page, err := snapshot.DecodePage(a.Body)
 	if err != nil {
 		return err
 	}
-	return p.page(q, page, texts, answer, now)
+	return p.page(q, page, answer, now)
 }
 
 // read sorts an answer's headers. One of a kind counts, so that there is one

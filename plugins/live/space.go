@@ -33,7 +33,11 @@ type space struct {
 	prefix string
 	mac    hash.Hash // keyed
 	sum    [sha256.Size]byte
+	buf    []byte // of the value written last
 }
+
+// maxKept is how much of a buffer is kept, in bytes; few entries are larger.
+const maxKept = 64 << 10
 
 // newSpace derives from the gateway token what sets the space apart from
 // others, and what authenticates it.
@@ -91,10 +95,16 @@ func (s *space) get(key string) ([]byte, uint32, error) {
 	return value, cas, err
 }
 
-func (s *space) put(key string, value []byte, cas uint32) error {
-	mac := s.authenticate(key, value)
-	stored := append(make([]byte, 0, len(mac)+len(value)), mac...)
-	return s.shared.Share(s.prefix+key, append(stored, value...), cas)
+// put stores what write appends, and its MAC before it. Hosts copy what they are
+// given, so one buffer does for all.
+func (s *space) put(key string, cas uint32, write func([]byte) []byte) error {
+	s.buf = write(append(s.buf[:0], make([]byte, sha256.Size)...))
+	copy(s.buf, s.authenticate(key, s.buf[sha256.Size:]))
+	err := s.shared.Share(s.prefix+key, s.buf, cas)
+	if cap(s.buf) > maxKept {
+		s.buf = nil
+	}
+	return err
 }
 
 // state reads the state; ErrNotFound: there never was one.
@@ -116,7 +126,8 @@ func (s *space) instance() string {
 	if name, _, err := s.get(kindInstance); err == nil {
 		return string(name)
 	}
-	if s.put(kindInstance, []byte(hexText(binary.BigEndian.AppendUint64(nil, rand.Uint64()))), 0) != nil {
+	made := hexText(binary.BigEndian.AppendUint64(nil, rand.Uint64()))
+	if s.put(kindInstance, 0, func(b []byte) []byte { return append(b, made...) }) != nil {
 		return ""
 	}
 	name, _, err := s.get(kindInstance)

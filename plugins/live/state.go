@@ -21,8 +21,7 @@ type state struct {
 
 const stateHeader = 4*8 + 1
 
-func (s *state) encode() []byte {
-	b := make([]byte, 0, stateHeader+len(s.epoch))
+func (s *state) append(b []byte) []byte {
 	for _, n := range [...]uint64{s.serial, s.life, s.generation, uint64(s.contact)} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}

@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 
 	"keyward/plugins/changes"
 	"keyward/plugins/snapshot"
@@ -36,7 +37,7 @@ func (p *Poller) unchanged(q *question, now int64) error {
 }
 
 // page takes one page of a change.
-func (p *Poller) page(q *question, page *snapshot.Snapshot, texts *snapshot.Texts, a changes.Answer, now int64) error {
+func (p *Poller) page(q *question, page *snapshot.Page, a changes.Answer, now int64) error {
 	if page.Since != 0 && (page.Epoch != q.Epoch || page.Since != q.Since) {
 		return errQuestion
 	}
@@ -53,7 +54,7 @@ func (p *Poller) page(q *question, page *snapshot.Snapshot, texts *snapshot.Text
 		return errSlow
 	}
 	s.w.now = now
-	if err := s.w.add(page, texts); err != nil {
+	if err := s.w.add(page); err != nil {
 		return err
 	}
 	s.cursor = a.Cursor
@@ -65,7 +66,7 @@ func (p *Poller) page(q *question, page *snapshot.Snapshot, texts *snapshot.Text
 
 // first begins with the first page of a change, or of what changed while the
 // pages before were read.
-func (p *Poller) first(q *question, page *snapshot.Snapshot, now int64) (err error) {
+func (p *Poller) first(q *question, page *snapshot.Page, now int64) (err error) {
 	switch {
 	case page.Since != 0 && p.sync != nil:
 		if page.Generation <= p.sync.w.to.generation {
@@ -87,12 +88,12 @@ func (p *Poller) first(q *question, page *snapshot.Snapshot, now int64) (err err
 	return err
 }
 
-func (p *Poller) begin(page *snapshot.Snapshot, whole bool, now int64) (*sync, error) {
+func (p *Poller) begin(page *snapshot.Page, whole bool, now int64) (*sync, error) {
 	w, err := newWriter(p.space, whole, rand.Uint64(), page.Generation, now)
 	if err != nil {
 		return nil, err
 	}
-	return &sync{w: w, epoch: page.Epoch, began: now}, nil
+	return &sync{w: w, epoch: strings.Clone(page.Epoch), began: now}, nil
 }
 
 func (p *Poller) commit(now int64) error {

@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"keyward/plugins/filter"
 	"keyward/plugins/snapshot"
@@ -50,7 +51,7 @@ func newWriter(s *space, whole bool, life, generation uint64, now int64) (*write
 // that they grow also over a state that somebody made unreadable.
 func (w *writer) setState(st state) error {
 	st.serial = max(w.from.serial+1, uint64(w.now))
-	if err := w.space.put(kindState, st.encode(), w.cas); err != nil {
+	if w.space.put(kindState, w.cas, st.append) != nil {
 		return errInterrupted
 	}
 	now, cas, err := w.space.state()
@@ -61,26 +62,21 @@ func (w *writer) setState(st state) error {
 	return nil
 }
 
-// add writes one page, its entries by their texts.
-func (w *writer) add(page *snapshot.Snapshot, texts *snapshot.Texts) error {
+// add writes one page.
+func (w *writer) add(page *snapshot.Page) error {
 	for i := range page.Consumers {
 		c := &page.Consumers[i]
-		if err := w.put(kindConsumer+c.ID, texts.Consumers[i]); err != nil {
+		if err := w.put(kindConsumer+c.ID, c.Text); err != nil {
 			return err
 		}
-		for _, t := range c.Tokens {
-			d, ok := snapshot.Digest(t.SHA256)
-			if !ok {
-				return errors.New("digest of a token is none")
-			}
-			if err := w.put(kindToken+string(d[:]), []byte(c.ID)); err != nil {
+		for j := range c.Tokens {
+			if err := w.put(kindToken+string(c.Tokens[j][:]), []byte(c.ID)); err != nil {
 				return err
 			}
 		}
 	}
 	for i := range page.Credentials {
-		c := &page.Credentials[i]
-		if err := w.put(kindCredential+c.ID, texts.Credentials[i]); err != nil {
+		if err := w.put(kindCredential+page.Credentials[i].ID, page.Credentials[i].Text); err != nil {
 			return err
 		}
 	}
@@ -90,7 +86,7 @@ func (w *writer) add(page *snapshot.Snapshot, texts *snapshot.Texts) error {
 		}
 	}
 	if page.Removed == nil {
-		return w.addTargets(page.Targets, texts.Targets, nil)
+		return w.addTargets(page.Targets, nil)
 	}
 	for _, id := range page.Removed.Consumers {
 		if err := w.put(kindConsumer+id, nil); err != nil {
@@ -102,10 +98,10 @@ func (w *writer) add(page *snapshot.Snapshot, texts *snapshot.Texts) error {
 			return err
 		}
 	}
-	return w.addTargets(page.Targets, texts.Targets, page.Removed.Targets)
+	return w.addTargets(page.Targets, page.Removed.Targets)
 }
 
-func (w *writer) addTargets(changed []snapshot.Target, texts [][]byte, removed []string) error {
+func (w *writer) addTargets(changed []snapshot.Entry, removed []string) error {
 	if len(changed)+len(removed) == 0 {
 		return nil
 	}
@@ -125,11 +121,11 @@ func (w *writer) addTargets(changed []snapshot.Target, texts [][]byte, removed [
 	}
 	for i := range changed {
 		t := &changed[i]
-		if err := w.put(kindTarget+t.ID, texts[i]); err != nil {
+		if err := w.put(kindTarget+t.ID, t.Text); err != nil {
 			return err
 		}
 		if !known[t.ID] {
-			w.targets = append(w.targets, t.ID)
+			w.targets = append(w.targets, strings.Clone(t.ID)) // which outlives the page
 		}
 	}
 	for _, id := range removed {
@@ -170,7 +166,7 @@ func (w *writer) put(key string, payload []byte) error {
 		versions = nil // nothing is in force
 	}
 	versions = append(versions, version{w.to, payload})
-	if err := w.space.put(key, encodeEntry(versions), cas); err != nil {
+	if w.space.put(key, cas, func(b []byte) []byte { return appendEntry(b, versions) }) != nil {
 		return errInterrupted
 	}
 	return nil

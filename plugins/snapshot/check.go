@@ -60,6 +60,22 @@ func first(errs ...*Error) *Error {
 }
 
 func checkSnapshot(s *Snapshot) *Error {
+	if e := checkHead(s); e != nil {
+		return e
+	}
+	return first(
+		each("/targets", s.Targets, checkTarget),
+		each("/consumers", s.Consumers, checkConsumer),
+		each("/credentials", s.Credentials, checkCredential),
+		unique("/targets", "target", s.Targets, func(t *Target) string { return t.ID }),
+		unique("/consumers", "consumer", s.Consumers, func(c *Consumer) string { return c.ID }),
+		unique("/credentials", "credential", s.Credentials, func(c *Credential) string { return c.ID }),
+		checkRemoved(s),
+	)
+}
+
+// checkHead checks what is no entry.
+func checkHead(s *Snapshot) *Error {
 	switch {
 	case s.Format != Format:
 		return fault("/format", "must be "+strconv.Quote(Format))
@@ -74,19 +90,9 @@ func checkSnapshot(s *Snapshot) *Error {
 		return e
 	}
 	if s.Policy != nil {
-		if e := checkPolicy(s.Policy); e != nil {
-			return under("/policy", e)
-		}
+		return under("/policy", checkPolicy(s.Policy))
 	}
-	return first(
-		each("/targets", s.Targets, checkTarget),
-		each("/consumers", s.Consumers, checkConsumer),
-		each("/credentials", s.Credentials, checkCredential),
-		unique("/targets", "target", s.Targets, func(t *Target) string { return t.ID }),
-		unique("/consumers", "consumer", s.Consumers, func(c *Consumer) string { return c.ID }),
-		unique("/credentials", "credential", s.Credentials, func(c *Credential) string { return c.ID }),
-		checkRemoved(s),
-	)
+	return nil
 }
 
 func checkPolicy(p *Policy) *Error {

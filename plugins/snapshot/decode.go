@@ -16,7 +16,7 @@ type Error = strict.Error
 // entry; whether the entries fit together is for [NewView] and [View.Apply] to
 // say. Errors are [*Error].
 func Decode(b []byte) (*Snapshot, error) {
-	return decode(b, readPlain, checkSnapshot)
+	return decode(b, readSnapshot, checkSnapshot)
 }
 
 // DecodeConfig reads the configuration of a plugin, an object with the member
@@ -30,7 +30,7 @@ func DecodeConfig(b []byte, other func(r *strict.Reader, name string) error) (*S
 		err := r.Object(func(name string) error {
 			if name == "snapshot" {
 				c.s = &Snapshot{}
-				return readPlain(r, c.s)
+				return readSnapshot(r, c.s)
 			}
 			if other == nil {
 				return r.Unknown()
@@ -83,36 +83,41 @@ func decode[T any](b []byte, read func(*strict.Reader, *T) error, check func(*T)
 	return v, nil
 }
 
-func readPlain(r *strict.Reader, s *Snapshot) error { return readSnapshot(r, s, &Texts{}) }
-
-// readSnapshot reads s, and the texts of its entries.
-func readSnapshot(r *strict.Reader, s *Snapshot, t *Texts) error {
+func readSnapshot(r *strict.Reader, s *Snapshot) error {
 	return r.Object(func(name string) error {
 		switch name {
-		case "format":
-			return r.String(&s.Format, MaxTextBytes)
-		case "epoch":
-			return r.String(&s.Epoch, MaxIDBytes)
-		case "generation":
-			return r.Uint64(&s.Generation)
-		case "since":
-			return r.Uint64(&s.Since)
-		case "policy":
-			s.Policy = &Policy{}
-			return readPolicy(r, s.Policy)
 		case "targets":
-			return texts(r, &s.Targets, &t.Targets, MaxTargets, readTarget)
+			return list(r, &s.Targets, MaxTargets, readTarget)
 		case "consumers":
-			return texts(r, &s.Consumers, &t.Consumers, MaxConsumers, readConsumer)
+			return list(r, &s.Consumers, MaxConsumers, readConsumer)
 		case "credentials":
-			return texts(r, &s.Credentials, &t.Credentials, MaxCredentials, readCredential)
-		case "removed":
-			s.Removed = &Removed{}
-			return readRemoved(r, s.Removed)
+			return list(r, &s.Credentials, MaxCredentials, readCredential)
 		default:
-			return r.Unknown()
+			return readHead(r, s, name)
 		}
 	})
+}
+
+// readHead reads a member that is no list of entries.
+func readHead(r *strict.Reader, s *Snapshot, name string) error {
+	switch name {
+	case "format":
+		return r.String(&s.Format, MaxTextBytes)
+	case "epoch":
+		return r.String(&s.Epoch, MaxIDBytes)
+	case "generation":
+		return r.Uint64(&s.Generation)
+	case "since":
+		return r.Uint64(&s.Since)
+	case "policy":
+		s.Policy = &Policy{}
+		return readPolicy(r, s.Policy)
+	case "removed":
+		s.Removed = &Removed{}
+		return readRemoved(r, s.Removed)
+	default:
+		return r.Unknown()
+	}
 }
 
 func readRemoved(r *strict.Reader, v *Removed) error {

@@ -1,29 +1,44 @@
 package snapshot
 
+import "strconv"
+
 func checkRemoved(s *Snapshot) *Error {
 	if s.Removed == nil {
 		return nil
 	}
+	var targets, consumers, credentials []string
+	for i := range s.Targets {
+		targets = append(targets, s.Targets[i].ID)
+	}
+	for i := range s.Consumers {
+		consumers = append(consumers, s.Consumers[i].ID)
+	}
+	for i := range s.Credentials {
+		credentials = append(credentials, s.Credentials[i].ID)
+	}
 	return first(
-		checkGone("/removed/targets", s.Removed.Targets, s.Targets, func(t *Target) string { return t.ID }),
-		checkGone("/removed/consumers", s.Removed.Consumers, s.Consumers, func(c *Consumer) string { return c.ID }),
-		checkGone("/removed/credentials", s.Removed.Credentials, s.Credentials, func(c *Credential) string { return c.ID }),
+		checkGone("/removed/targets", s.Removed.Targets, targets),
+		checkGone("/removed/consumers", s.Removed.Consumers, consumers),
+		checkGone("/removed/credentials", s.Removed.Credentials, credentials),
 	)
 }
 
-// checkGone checks a list of removed IDs: an entry can't both change and go.
-func checkGone[T any](pointer string, gone []string, changed []T, id func(*T) string) *Error {
-	kept := make(map[string]struct{}, len(changed))
-	for i := range changed {
-		kept[id(&changed[i])] = struct{}{}
+// checkGone checks a list of IDs: an entry can't both change and go, nor do so
+// twice.
+func checkGone(pointer string, gone, changed []string) *Error {
+	seen := make(map[string]string, len(changed)+len(gone))
+	for _, id := range changed {
+		seen[id] = "both changed and removed"
 	}
-	return first(
-		each(pointer, gone, func(g *string) *Error {
-			if _, both := kept[*g]; both {
-				return fault("", "both changed and removed")
-			}
-			return checkID("", *g)
-		}),
-		unique(pointer, "entry", gone, func(g *string) string { return *g }),
-	)
+	for i, id := range gone {
+		at := pointer + "/" + strconv.Itoa(i)
+		if e := checkID(at, id); e != nil {
+			return e
+		}
+		if problem := seen[id]; problem != "" {
+			return fault(at, problem)
+		}
+		seen[id] = "duplicate entry"
+	}
+	return nil
 }

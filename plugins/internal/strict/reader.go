@@ -197,11 +197,16 @@ func (r *Reader) Text(read func() error) ([]byte, error) {
 	return r.src[start:r.d.Offset():r.d.Offset()], err
 }
 
+// Skip takes any value.
+func (r *Reader) Skip() error {
+	r.start = r.d.Next()
+	return r.syntax(r.d.SkipValue())
+}
+
 // Raw takes any value as its text, of at most limit bytes.
 func (r *Reader) Raw(dst *string, limit int) error {
-	r.start = r.d.Next()
-	start := r.start
-	if err := r.syntax(r.d.SkipValue()); err != nil {
+	start := r.d.Next()
+	if err := r.Skip(); err != nil {
 		return err
 	}
 	if *dst = string(r.src[start:r.d.Offset()]); len(*dst) > limit {
