@@ -66,6 +66,7 @@ var (
 	trapsDesc   = prometheus.NewDesc("keyward_gateway_vm_traps_total", "VMs that died.", nil, nil)
 	reloadsDesc = prometheus.NewDesc("keyward_gateway_vm_reloads_total", "VMs that were replaced.", nil, nil)
 	memoryDesc  = prometheus.NewDesc("keyward_gateway_vm_memory_bytes", "Memory of a plugin's largest VM.", []string{"plugin"}, nil)
+	sharedDesc  = prometheus.NewDesc("keyward_gateway_shared_data_bytes", "Keys and values that VMs share: of the live channel, mostly.", nil, nil)
 	notInName   = regexp.MustCompile(`[^a-zA-Z0-9_:]`)
 )
 
@@ -78,6 +79,7 @@ func (c pluginCollector) Collect(out chan<- prometheus.Metric) {
 	stats := c.host.Stats()
 	out <- prometheus.MustNewConstMetric(trapsDesc, prometheus.CounterValue, float64(stats.Traps))
 	out <- prometheus.MustNewConstMetric(reloadsDesc, prometheus.CounterValue, float64(stats.Reloads))
+	out <- prometheus.MustNewConstMetric(sharedDesc, prometheus.GaugeValue, float64(c.host.Shared()))
 	for plugin, size := range c.host.Memory() {
 		out <- prometheus.MustNewConstMetric(memoryDesc, prometheus.GaugeValue, float64(size), plugin)
 	}

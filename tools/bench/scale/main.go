@@ -51,12 +51,32 @@ func run(ctx context.Context, sizes string, targets, grants int, out string) err
 	return os.WriteFile(out, append(b, '\n'), 0o644)
 }
 
-// print shows the rows as a table, each beside the first.
+// print shows the rows as a table, the first as the baseline.
 func print(rows []row) {
-	fmt.Println("| consumers | grants | read whole, s | change in force, ms (max) | look-up, µs | gate VM, MB | key-swap VM, MB |")
-	fmt.Println("|--:|--:|--:|--:|--:|--:|--:|")
-	for _, r := range rows {
-		fmt.Printf("| %d | %d | %.1f | %.1f (%.1f) | %.0f (%.2fx) | %.1f | %.1f |\n", r.Consumers, r.Grants, r.WholeS,
-			r.ChangeMS, r.ChangeMaxMS, r.LookupUS, r.LookupUS/rows[0].LookupUS, r.GateMB, r.SwapMB)
+	show := func(name, format string, value func(*row) float64) {
+		fmt.Printf("| %s |", name)
+		for i := range rows {
+			v := value(&rows[i])
+			fmt.Printf(" "+format+" (%.2fx) |", v, v/value(&rows[0]))
+		}
+		fmt.Println()
 	}
+	fmt.Print("| |")
+	for i := range rows {
+		fmt.Printf(" %d consumers, %d grants |", rows[i].Consumers, rows[i].Grants)
+	}
+	fmt.Println("\n|---|" + strings.Repeat("--:|", len(rows)))
+	show("request of a consumer that the VM has seen, µs", "%.0f", func(r *row) float64 { return r.AgainUS })
+	show("request of one that it has not, µs", "%.0f", func(r *row) float64 { return r.FirstUS })
+	show("change of one consumer: commit, ms", "%.1f", func(r *row) float64 { return r.CommitMS })
+	show("its delta read, ms", "%.1f", func(r *row) float64 { return r.DeltaMS })
+	show("in force and confirmed, ms", "%.1f", func(r *row) float64 { return r.ChangeMS })
+	show("gate VM after the whole, MB", "%.1f", func(r *row) float64 { return r.GateMB })
+	show("gate VM after requests, MB", "%.1f", func(r *row) float64 { return r.GateUsedMB })
+	show("key-swap VM after the whole, MB", "%.1f", func(r *row) float64 { return r.SwapMB })
+	show("key-swap VM after requests, MB", "%.1f", func(r *row) float64 { return r.SwapUsedMB })
+	show("Manager's heap while it reads a whole, MB", "%.1f", func(r *row) float64 { return r.ReadMB })
+	show("whole read by the Manager, s", "%.2f", func(r *row) float64 { return r.ReadS })
+	show("whole in force at a new gateway, s", "%.2f", func(r *row) float64 { return r.WholeS })
+	show("shared data of the process, MB", "%.1f", func(r *row) float64 { return r.SharedMB })
 }

@@ -2,48 +2,50 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
+	"runtime"
 	"slices"
-	"strconv"
 	"time"
 
 	"keyward/manager"
-	"keyward/manager/channel"
 	"keyward/manager/store"
-	"keyward/plugins/changes"
 	"keyward/plugins/snapshot"
-	"keyward/tools/gateway"
 )
 
 // How much is measured of each.
 const (
-	lookups     = 2000
+	lookups     = 500 // consumers, spread over all
 	changeCount = 50
 	wholeLimit  = 10 * time.Minute
 )
 
 // A row is what was measured at one size.
 type row struct {
-	Consumers   int     `json:"consumers"`
-	Targets     int     `json:"targets"`
-	Grants      int     `json:"grants"`
-	FillS       float64 `json:"fill_s"`        // making all of them through the store
-	WholeS      float64 `json:"whole_s"`       // from a new gateway's start to its first allowed request
-	ChangeMS    float64 `json:"change_ms"`     // from a change to its confirmation, median
+	Consumers int     `json:"consumers"`
+	Targets   int     `json:"targets"`
+	Grants    int     `json:"grants"`
+	FillS     float64 `json:"fill_s"`  // making all of them
+	ReadS     float64 `json:"read_s"`  // the Manager alone reads a whole snapshot
+	ReadMB    float64 `json:"read_mb"` // and has so much more on its heap at most
+	WholeS    float64 `json:"whole_s"` // from a new gateway's start to its first allowed request
+
+	CommitMS    float64 `json:"commit_ms"`     // a change of one consumer, median
+	DeltaMS     float64 `json:"delta_ms"`      // reading what it changed
+	ChangeMS    float64 `json:"change_ms"`     // from its begin to its confirmation by gate and key-swap
 	ChangeMaxMS float64 `json:"change_max_ms"` // and the longest
-	LookupUS    float64 `json:"lookup_us"`     // a whole request of a consumer not seen before, median
-	GateMB      float64 `json:"gate_vm_mb"`    // memory of the largest VM, after all requests
-	SwapMB      float64 `json:"key_swap_vm_mb"`
+
+	FirstUS float64 `json:"first_us"` // a whole request of a consumer that the VM has not seen, median
+	AgainUS float64 `json:"again_us"` // and of one that it has
+
+	GateMB     float64 `json:"gate_vm_mb"` // memory of the largest VM once the whole was read
+	SwapMB     float64 `json:"key_swap_vm_mb"`
+	GateUsedMB float64 `json:"gate_vm_used_mb"` // and after all requests
+	SwapUsedMB float64 `json:"key_swap_vm_used_mb"`
+	SharedMB   float64 `json:"shared_data_mb"` // of both plugins together
 }
 
 func measure(ctx context.Context, z size) (row, error) {
@@ -60,199 +62,145 @@ func measure(ctx context.Context, z size) (row, error) {
 	}
 	defer f.Close()
 	r.FillS = time.Since(start).Seconds()
-
+	if err := f.read(ctx, &r); err != nil {
+		return r, err
+	}
 	w, err := begin(ctx, dir, f)
 	if err != nil {
 		return r, err
 	}
 	defer w.end()
-	start = time.Now()
+	for _, step := range []func(context.Context, *row) error{w.whole, w.idle, w.lookups, w.changes, w.used} {
+		if err := step(ctx, &r); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// read reads a whole snapshot as the channel does, and drops it.
+func (f *filled) read(ctx context.Context, r *row) error {
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc) / (1 << 20)
+	}
+	runtime.GC()
+	before, start := heap(), time.Now()
+	err := f.Changes(ctx, "", 0, func(*snapshot.Snapshot) error {
+		r.ReadMB = max(r.ReadMB, heap()-before)
+		return nil
+	})
+	r.ReadS = time.Since(start).Seconds()
+	return err
+}
+
+func (w *world) whole(ctx context.Context, r *row) error {
+	start := time.Now()
 	for {
 		status, err := w.request(ctx, 0)
 		if err == nil && status == http.StatusOK {
 			break
 		}
 		if time.Since(start) > wholeLimit || ctx.Err() != nil {
-			return r, fmt.Errorf("the gateway does not follow: status %d, %w", status, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("the gateway does not follow: status %d, %w", status, errors.Join(err, ctx.Err()))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	r.WholeS = time.Since(start).Seconds()
-	if err := w.lookups(ctx, &r); err != nil {
-		return r, err
-	}
-	if err := w.changes(ctx, &r); err != nil {
-		return r, err
-	}
-	return r, w.memory(ctx, &r)
+	return nil
 }
 
-// A world is one Manager's channel and one gateway on a filled store.
-type world struct {
-	*filled
-	url, admin string
-	stop       []func()
+func (w *world) idle(ctx context.Context, r *row) error {
+	size, err := w.megabytes(ctx)
+	r.GateMB, r.SwapMB = size[`keyward_gateway_vm_memory_bytes{plugin="gate"}`], size[`keyward_gateway_vm_memory_bytes{plugin="key-swap"}`]
+	return err
 }
 
-func (w *world) end() {
-	for _, stop := range slices.Backward(w.stop) {
-		stop()
-	}
+func (w *world) used(ctx context.Context, r *row) error {
+	size, err := w.megabytes(ctx)
+	r.GateUsedMB, r.SwapUsedMB = size[`keyward_gateway_vm_memory_bytes{plugin="gate"}`], size[`keyward_gateway_vm_memory_bytes{plugin="key-swap"}`]
+	r.SharedMB = size["keyward_gateway_shared_data_bytes"]
+	return err
 }
 
-func begin(ctx context.Context, dir string, f *filled) (*world, error) {
-	w := &world{filled: f}
-	public, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	ctx, cancel := context.WithCancel(ctx)
-	w.stop = append(w.stop, cancel)
-	m := httptest.NewServer(channel.New(f.Store, channel.Options{Key: key, Log: log, Stop: ctx.Done()}))
-	w.stop = append(w.stop, m.Close)
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
-	w.stop = append(w.stop, up.Close)
-	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(f.gateway), 0o600); err != nil {
-		return nil, err
-	}
-	dist, err := filepath.Abs("dist")
-	if err != nil {
-		return nil, err
-	}
-	plugin := func(name string) string {
-		return fmt.Sprintf(`
-  - name: %[1]s
-    file: %[2]s/%[1]s.wasm
-    vm_id: %[1]s
-    env: [{name: KEYWARD_GATEWAY_TOKEN, from_file: token}]
-    configuration: {manager: {cluster: manager, authority: manager, key: %[3]q}}`, name, dist, changes.FormatPublicKey(public))
-	}
-	file := filepath.Join(dir, "gateway.yaml")
-	text := fmt.Sprintf("listeners: [{address: 127.0.0.1:0}]\nadmin: 127.0.0.1:0\nworkers: 2\nclusters:\n  - {name: manager, urls: [%q]}\n  - {name: up, urls: [%q]}\nroutes:\n  - {name: all, path: /, cluster: up}\nplugins:%s%s\n",
-		m.URL, up.URL, plugin("gate"), plugin("key-swap"))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	c, err := gateway.Load(file)
-	if err != nil {
-		return nil, err
-	}
-	g, err := gateway.New(ctx, c, log)
-	if err != nil {
-		return nil, err
-	}
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
-	w.stop = append(w.stop, func() { cancel(); <-done })
-	w.url, w.admin = "http://"+g.Addrs()[0], "http://"+g.AdminAddr()
-	return w, nil
-}
-
-// request is one of the n-th known consumer, to the target of its first grant.
-func (w *world) request(ctx context.Context, n int) (int, error) {
-	id, err := strconv.Atoi(w.ids[n][1:])
-	if err != nil {
-		return 0, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/"+targetID(id%w.targets), nil)
-	if err != nil {
-		return 0, err
-	}
-	r.Header.Set("Authorization", "Bearer "+w.tokens[n])
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, res.Body)
-	return res.StatusCode, err
-}
-
+// lookups sends a request of each of some consumers, and another at once.
 func (w *world) lookups(ctx context.Context, r *row) error {
-	var took []float64
+	var first, again []float64
 	for i := range lookups {
-		start := time.Now()
-		status, err := w.request(ctx, i*7919%len(w.tokens))
-		if err != nil || status != http.StatusOK {
-			return fmt.Errorf("look-up: status %d, %w", status, err)
+		for _, took := range []*[]float64{&first, &again} {
+			start := time.Now()
+			status, err := w.request(ctx, i*len(w.tokens)/lookups)
+			if err != nil || status != http.StatusOK {
+				return fmt.Errorf("look-up: status %d, %w", status, err)
+			}
+			*took = append(*took, float64(time.Since(start).Microseconds()))
 		}
-		took = append(took, float64(time.Since(start).Microseconds()))
 	}
-	r.LookupUS = median(took)
+	r.FirstUS, r.AgainUS = median(first), median(again)
 	return nil
 }
 
 // changes suspends and resumes a consumer, and waits until the gateway confirms
 // each.
 func (w *world) changes(ctx context.Context, r *row) error {
-	var took []float64
+	var commit, delta, force []float64
 	states := []snapshot.State{snapshot.Suspended, snapshot.Active}
 	for i := range changeCount {
 		seen := w.Seen()
 		start := time.Now()
 		gen, err := w.Mutate(ctx, store.Mutation{By: manager.Self}, func(tx *store.Tx) error {
-			_, err := tx.SetConsumerState(ctx, w.ids[1], 0, states[i%2])
+			_, err := tx.SetConsumerState(ctx, consumerID(1), 0, states[i%2])
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for {
-			st, err := w.Generation(ctx)
-			if err != nil {
-				return err
-			}
-			g, err := w.Gateway(ctx, "bench")
-			if err != nil {
-				return err
-			}
-			if !g.Lags(st, gen) {
-				break
-			}
-			select {
-			case <-seen:
-				seen = w.Seen()
-			case <-time.After(5 * time.Millisecond):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		commit = append(commit, since(start))
+		if err := w.confirmed(ctx, gen, seen); err != nil {
+			return err
 		}
-		took = append(took, float64(time.Since(start).Microseconds())/1000)
-	}
-	r.ChangeMS, r.ChangeMaxMS = median(took), slices.Max(took)
-	return nil
-}
-
-var memoryLine = regexp.MustCompile(`keyward_gateway_vm_memory_bytes\{plugin="([a-z-]+)"\} (\S+)`)
-
-func (w *world) memory(ctx context.Context, r *row) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.admin+"/metrics", nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	for _, m := range memoryLine.FindAllStringSubmatch(string(b), -1) {
-		n, err := strconv.ParseFloat(m[2], 64)
+		force = append(force, since(start))
+		start = time.Now()
+		st, err := w.Generation(ctx)
 		if err != nil {
 			return err
 		}
-		if m[1] == "gate" {
-			r.GateMB = n / (1 << 20)
-		} else {
-			r.SwapMB = n / (1 << 20)
+		if err := w.Changes(ctx, st.Epoch, gen-1, func(*snapshot.Snapshot) error { return nil }); err != nil {
+			return err
 		}
+		delta = append(delta, since(start))
 	}
+	r.CommitMS, r.DeltaMS, r.ChangeMS, r.ChangeMaxMS = median(commit), median(delta), median(force), slices.Max(force)
 	return nil
 }
+
+// confirmed waits until the gateway has confirmed a generation.
+func (w *world) confirmed(ctx context.Context, gen uint64, seen <-chan struct{}) error {
+	for {
+		st, err := w.Generation(ctx)
+		if err != nil {
+			return err
+		}
+		g, err := w.Gateway(ctx, "bench")
+		if err != nil {
+			return err
+		}
+		if !g.Lags(st, gen) {
+			return nil
+		}
+		select {
+		case <-seen:
+			seen = w.Seen()
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// since is in milliseconds.
+func since(start time.Time) float64 { return float64(time.Since(start).Microseconds()) / 1000 }
 
 func median(v []float64) float64 {
 	v = slices.Clone(v)

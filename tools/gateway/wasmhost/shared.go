@@ -11,6 +11,7 @@ type sharedData struct {
 	mu      sync.Mutex
 	nextCAS uint32
 	spaces  map[string]map[string]sharedValue
+	bytes   int64 // of all keys and values
 }
 
 type sharedValue struct {
@@ -38,9 +39,14 @@ func (d *sharedData) set(vmID, key string, value []byte, cas uint32) status {
 		space = map[string]sharedValue{}
 		d.spaces[vmID] = space
 	}
-	if old, ok := space[key]; ok && cas != 0 && cas != old.cas {
+	old, ok := space[key]
+	if ok && cas != 0 && cas != old.cas {
 		return statusCASMismatch
 	}
+	if !ok {
+		d.bytes += int64(len(key))
+	}
+	d.bytes += int64(len(value) - len(old.value))
 	d.nextCAS++
 	if d.nextCAS == 0 { // 0 means "in any case"
 		d.nextCAS = 1

@@ -15,6 +15,14 @@ func (h *Host) Stats() Stats {
 	return Stats{Traps: h.stats.traps.Load(), Reloads: h.stats.reloads.Load()}
 }
 
+// Shared is the size of what VMs share, keys and values, of all of them together,
+// in bytes.
+func (h *Host) Shared() int64 {
+	h.shared.mu.Lock()
+	defer h.shared.mu.Unlock()
+	return h.shared.bytes
+}
+
 // Memory is the size of the largest VM of each plugin, in bytes, as of its last
 // callback. A VM never gives memory back.
 func (h *Host) Memory() map[string]int64 {
