@@ -35,6 +35,7 @@ type Config struct {
 	Tracing    *tracing.Config  `yaml:"tracing"` // nil: none
 	Plugins    PluginsConfig    `yaml:"plugins"`
 	Workers    *WorkersConfig   `yaml:"workers"` // nil: this Manager runs none
+	Files      *FilesConfig     `yaml:"files"`   // nil: Workers have none
 	// PolicyDir is a folder whose policy is published as it is saved; empty: none.
 	PolicyDir string `yaml:"policyDir"`
 
@@ -152,7 +153,7 @@ func (c *Config) complete(dir string) error {
 	if err := c.Matrix.complete(dir); err != nil {
 		return fmt.Errorf("matrix: %w", err)
 	}
-	if err := c.Workers.complete(dir); err != nil {
+	if err := cmp.Or(c.Workers.complete(dir), c.Files.complete(dir)); err != nil {
 		return err
 	}
 	if c.Store.DSNFile != "" {

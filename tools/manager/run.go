@@ -75,7 +75,11 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	workers, closeWorkers, err := c.Workers.service(s, log, registry, parts(rooms)...)
+	files, err := c.Files.service(s, log, registry)
+	if err != nil {
+		return err
+	}
+	workers, closeWorkers, err := c.Workers.service(s, log, registry, parts(rooms, files)...)
 	if err != nil {
 		return err
 	}
@@ -123,6 +127,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if l := c.Agents; l != nil {
 		servers = append(servers, &server{name: "agents", listen: l.Listen, cert: l.Cert, key: l.Key, Server: newHTTP(tracer.Handler("manager.agents", agent.New(a, log)), log)})
 	}
+	if l := c.Files; l != nil {
+		servers = append(servers, &server{name: "files", listen: l.Listen, cert: l.Cert, key: l.Key, Server: newHTTP(tracer.Handler("manager.files", files), log)})
+	}
 	servers = append(servers, c.Plugins.servers(binaries, log)...)
 	return serve(ctx, servers, c.Started, log, &stopping, func(ctx context.Context) {
 		var wg sync.WaitGroup
@@ -134,6 +141,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		wg.Go(func() { keeper.Run(ctx) })
 		if rooms != nil {
 			wg.Go(func() { rooms.Run(ctx) })
+		}
+		if files != nil {
+			wg.Go(func() { files.Run(ctx) })
 		}
 		if workers != nil {
 			wg.Go(func() { workers.Run(ctx) })

@@ -60,6 +60,11 @@ func TestLoadConfig(t *testing.T) {
 		"rooms with a secret that isn't":       "store: {dsn: x}\nmatrix: {homeserver: http://hs, user: '@k:hs', admins: ['@a:hs'], registrationSecretFile: none}\n",
 		"Workers nowhere":                      "store: {dsn: x}\nworkers: {gateway: 'http://gateway:8080'}\n",
 		"Workers without forwarder":            "store: {dsn: x}\nworkers: {docker: {to: 'host:1'}}\n",
+		"files without a store":                "store: {dsn: x}\nfiles: {}\n",
+		"files without a secret":               "store: {dsn: x}\nfiles: {store: {endpoint: 'http://minio:9000', accessKey: k}}\n",
+		"files with a secret that isn't":       "store: {dsn: x}\nfiles: {store: {endpoint: 'http://minio:9000', accessKey: k, secretKeyFile: none}}\n",
+		"files in clear text for the network":  "store: {dsn: x}\nfiles: {listen: '0.0.0.0:8704', store: {endpoint: 'http://minio:9000', accessKey: k, secretKeyFile: manager.yaml}}\n",
+		"files by links that live for days":    "store: {dsn: x}\nfiles: {expires: 48h, store: {endpoint: 'http://minio:9000', accessKey: k, secretKeyFile: manager.yaml}}\n",
 		"an overlap without end":               "store: {dsn: x}\nworkers: {docker: {to: 'host:1', forwarder: f}, rotate: {every: 1h, overlap: 1h}}\n",
 	} {
 		if _, err := manager.LoadConfig(writeConfig(t, text)); err == nil {
@@ -153,6 +158,53 @@ func TestRun(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Errorf("stopped with %v", err)
+	}
+}
+
+// TestRunWithFiles has no object store: its Manager serves all the same, and says
+// on the files listener that the store is down.
+func TestRunWithFiles(t *testing.T) {
+	api, ops, files := testenv.FreeAddr(t), testenv.FreeAddr(t), testenv.FreeAddr(t)
+	config := writeConfig(t, fmt.Sprintf(`
+store: {dsn: keyward.db}
+api: {listen: %q}
+operations: {listen: %q}
+gateways: {listen: %q}
+files: {listen: %q, store: {endpoint: "http://%s", accessKey: keyward, secretKeyFile: minio.secret}}
+`, api, ops, testenv.FreeAddr(t), files, testenv.FreeAddr(t)))
+	const secret = "canary-of-the-object-store"
+	if err := os.WriteFile(filepath.Join(filepath.Dir(config), "minio.secret"), []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, log, stop := start(t, config)
+	key, err := os.ReadFile(filepath.Join(filepath.Dir(config), "files.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		key  string
+		want int
+	}{{"Bearer wrong", http.StatusUnauthorized}, {"Bearer " + strings.TrimSpace(string(key)), http.StatusNotFound}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+files+"/files", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", tt.key)
+		req.Header.Set("X-Mse-Consumer", "nobody")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != tt.want {
+			t.Errorf("status %d, want %d", res.StatusCode, tt.want)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+	if said := log.String(); strings.Contains(said, secret) || strings.Contains(said, strings.TrimSpace(string(key))) {
+		t.Error("a key is in the log")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/docker"
+	"keyward/manager/files"
 	"keyward/manager/matrix"
 	"keyward/manager/store"
 	"keyward/manager/workers"
@@ -90,11 +91,15 @@ func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prome
 }
 
 // parts are what Workers have beside their containers.
-func parts(rooms *matrix.Service) []workers.Part {
-	if rooms == nil {
-		return nil
+func parts(rooms *matrix.Service, files *files.Service) []workers.Part {
+	var list []workers.Part
+	if rooms != nil {
+		list = append(list, rooms.Part())
 	}
-	return []workers.Part{rooms.Part()}
+	if files != nil {
+		list = append(list, files)
+	}
+	return list
 }
 
 // backend is what runs Workers, and closes it.
