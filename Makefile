@@ -69,6 +69,10 @@ plugins: dist/SHA256SUMS ## build the plugins into dist/*.wasm with their SHA-25
 forward: ## build what passes Workers' connections to the gateway, into bin/keyward-forward
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/keyward-forward ./tools/forward
 
+.PHONY: sync
+sync: ## build what brings files to and from Workers, for their images, into bin/keyward-sync
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/keyward-sync ./tools/sync
+
 .PHONY: check
 check: ## lint everything, and fail if that changes a file
 	scripts/check
