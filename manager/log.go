@@ -62,6 +62,7 @@ func (e Entry) Encode() ([]byte, error) {
 type Gap struct {
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
+	Open  bool   `json:"open,omitempty" doc:"The VM ended: how many there were from the first on, if any, is not known"`
 }
 
 // A Proof is a chain of hashes that leads from a part of the log's tree to its

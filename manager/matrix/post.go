@@ -174,7 +174,10 @@ func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 		e.Kind, e.ID, e.Time = message.Action, le.Event.Request, le.Event.Time
 		e.Actor, e.Did, e.Object = actor(le.Event.Actor), strings.ReplaceAll(le.Event.Action, ".", " "), le.Event.Object
 	case le.Kind == manager.EntryGap && le.Gap != nil:
-		e.Kind, e.Object, e.Lost = message.Gap, le.Gateway, le.Gap.Last-le.Gap.First+1
+		e.Kind, e.Object = message.Gap, le.Gateway
+		if !le.Gap.Open {
+			e.Lost = le.Gap.Last - le.Gap.First + 1
+		}
 	case (le.Kind == manager.EntryDecision || le.Kind == manager.EntryCut) && le.Record != nil:
 		r := le.Record
 		e.ID, e.Time, e.Kind = r.ID, r.Time, kinds[r.Kind]

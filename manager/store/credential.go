@@ -231,7 +231,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 		if err := exec(`DELETE FROM credential_versions WHERE retires <> 0 AND retires <= $1`, now); err != nil {
 			return err
 		}
-		if err := exec(`DELETE FROM gateway_instances WHERE last_seen <= $1`, now-forgetInstance.Milliseconds()); err != nil {
+		if err := exec(`DELETE FROM gateway_instances WHERE ended <> 0 AND last_seen <= $1`, now-forgetInstance.Milliseconds()); err != nil {
 			return err
 		}
 		return exec(`DELETE FROM idempotency WHERE expires <= $1`, now)

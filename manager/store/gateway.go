@@ -160,7 +160,7 @@ func (s *Store) SeenGateway(ctx context.Context, gateway, instance, epoch string
 			SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM gateways WHERE id = $1 AND
 				(SELECT COUNT(*) FROM gateway_instances WHERE gateway = $1 AND id <> $2) < $6
 			ON CONFLICT (gateway, id) DO UPDATE
-			SET epoch = excluded.epoch, confirmed = excluded.confirmed, last_seen = excluded.last_seen`,
+			SET epoch = excluded.epoch, confirmed = excluded.confirmed, last_seen = excluded.last_seen, ended = 0`,
 			gateway, instance, epoch, confirmed, s.now().UnixMilli(), maxInstances)
 	})
 	if err == nil {

@@ -24,6 +24,9 @@ var logView = view[manager.LogEntry]{"POSITION TIME KIND WHO WHAT OUTCOME ID", f
 		row[3], row[4], row[6] = ev.Actor.Name, ev.Action+" "+ev.Object, ev.Request
 	case e.Gap != nil:
 		row[3], row[4] = e.Gateway, fmt.Sprintf("records %d to %d of VM %s never came", e.Gap.First, e.Gap.Last, e.VM)
+		if e.Gap.Open {
+			row[4] = fmt.Sprintf("VM %s ended: of records from %d on, if there were any, none came", e.VM, e.Gap.First)
+		}
 	}
 	return row
 }}

@@ -117,8 +117,12 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 			return err
 		}
 	}
+	turns, err := newTurns(s, log)
+	if err != nil {
+		return err
+	}
 	var stopping atomic.Bool
-	ops := operations(s, rooms, registry, &stopping)
+	ops := operations(s, turns, rooms, registry, &stopping)
 	servers := []*server{
 		{name: "api", listen: c.API.Listen, cert: c.API.Cert, key: c.API.Key, Server: newHTTP(tracer.Handler("manager.api", a), log)},
 		{name: "gateways", listen: c.Gateways.Listen, cert: c.Gateways.Cert, key: c.Gateways.Key, Server: newHTTP(gateways, log)},
@@ -139,14 +143,15 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		})
 		wg.Go(func() { publish(ctx) })
 		wg.Go(func() { keeper.Run(ctx) })
+		wg.Go(func() { gateways.Watch(ctx) })
 		if rooms != nil {
-			wg.Go(func() { rooms.Run(ctx) })
+			wg.Go(func() { turns.lead(ctx, "matrix", rooms.Run) })
 		}
 		if files != nil {
 			wg.Go(func() { files.Run(ctx) })
 		}
 		if workers != nil {
-			wg.Go(func() { workers.Run(ctx) })
+			wg.Go(func() { turns.lead(ctx, "workers", workers.Run) })
 		}
 		if policies != nil {
 			wg.Go(func() { watch(ctx, policies, log) })
@@ -196,7 +201,7 @@ func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
 
 // operations serves what whoever operates the Manager needs. It has no
 // credentials, and tells no secrets.
-func operations(s *store.Store, rooms *matrix.Service, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
+func operations(s *store.Store, turns *turns, rooms *matrix.Service, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -210,7 +215,11 @@ func operations(s *store.Store, rooms *matrix.Service, registry *prometheus.Regi
 		default:
 			fmt.Fprintln(w, "ok")
 			if rooms != nil { // a Manager without its homeserver still serves gateways
-				fmt.Fprintln(w, "matrix:", rooms.Health(ctx))
+				health := rooms.Health(ctx).String()
+				if !turns.leads("matrix") {
+					health = "another Manager has its turn"
+				}
+				fmt.Fprintln(w, "matrix:", health)
 			}
 		}
 	})

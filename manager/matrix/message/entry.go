@@ -44,7 +44,7 @@ type Entry struct {
 	Actor  string // of an action: who
 	Did    string // of an action: what, such as consumer.suspend
 	Object string // of an action: to what
-	Lost   uint64 // of a gap: how many records
+	Lost   uint64 // of a gap: how many records; 0: nobody knows, since the gateway's VM ended
 }
 
 // Options are how a message is made. The zero value digests what may be

@@ -56,7 +56,11 @@ func lineOf(e Entry) *line {
 		l.foreign(" · ", e.Object, maxName)
 		l.foreign(" · ", e.ID, maxName)
 	case Gap:
-		l.strong("⚠ " + clock(e.Time) + " lost " + strconv.FormatUint(e.Lost, 10) + " records")
+		what := " a gateway ended; its last records may be missing"
+		if e.Lost > 0 {
+			what = " lost " + strconv.FormatUint(e.Lost, 10) + " records"
+		}
+		l.strong("⚠ " + clock(e.Time) + what)
 		l.foreign(" · ", e.Object, maxName)
 	case Cut:
 		l.strong("✂ " + clock(e.Time) + " stream ended")
