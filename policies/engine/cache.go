@@ -4,6 +4,7 @@ package engine
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/gobwas/glob"
 )
@@ -48,6 +49,7 @@ func (vm *VM) regex(name, pattern, text string) (*regexp.Regexp, error) {
 	if !vm.charge(100 + len(pattern)) {
 		return nil, errLimits
 	}
+	pattern = strings.Clone(pattern) // a request may have it, whose memory is used again
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, failing(name, "invalid pattern")
@@ -76,6 +78,7 @@ func (vm *VM) glob(name, pattern string, delimiters []rune, text string) (*glob.
 	if !vm.charge(100 + len(pattern)) {
 		return nil, errLimits
 	}
+	pattern = strings.Clone(pattern)
 	g, err := glob.Compile(pattern, delimiters...)
 	if err != nil {
 		return nil, failing(name, "invalid pattern")
