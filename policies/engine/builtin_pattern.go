@@ -119,33 +119,33 @@ func regexReplace(vm *VM, a []Value) (Value, error) {
 }
 
 func globMatch(vm *VM, a []Value) (Value, error) {
-	pattern, err := strOperand("glob.match", a, 0)
-	if err != nil {
+	const name = "glob.match"
+	var key globKey
+	var err error
+	if key.pattern, err = strOperand(name, a, 0); err != nil {
 		return Value{}, err
 	}
-	var delimiters []rune
 	switch a[1].Kind() {
 	case KindNull:
 	case KindArray:
 		for _, e := range a[1].elems() {
 			s, ok := e.Str()
-			r, n := utf8.DecodeRuneInString(s)
-			if !ok || n != len(s) || n == 0 {
-				return Value{}, wrongType("glob.match", 2, "array of single characters")
+			if _, n := utf8.DecodeRuneInString(s); !ok || n != len(s) || n == 0 {
+				return Value{}, wrongType(name, 2, "array of single characters")
 			}
-			delimiters = append(delimiters, r)
+			key.delimiters += s // usually one, which then is no new text
 		}
-		if len(delimiters) == 0 {
-			delimiters = []rune{'.'}
+		if key.delimiters == "" {
+			key.delimiters = "."
 		}
 	default:
-		return Value{}, wrongType("glob.match", 2, "array or null")
+		return Value{}, wrongType(name, 2, "array or null")
 	}
-	text, err := strOperand("glob.match", a, 2)
+	text, err := strOperand(name, a, 2)
 	if err != nil {
 		return Value{}, err
 	}
-	g, err := vm.glob("glob.match", pattern, delimiters, text)
+	g, err := vm.glob(name, key, text)
 	if err != nil {
 		return Value{}, err
 	}

@@ -102,10 +102,21 @@ func (vm *VM) splitText(s, sep string, n int) (Value, error) {
 	if n >= 0 {
 		parts = min(parts, n)
 	}
-	if !vm.charge(len(s)/32) || !vm.alloc(parts*valueBytes) {
+	if !vm.charge(len(s)/32+parts/4) || !vm.alloc(parts*valueBytes) {
 		return Value{}, errLimits
 	}
-	return vm.texts(strings.SplitN(s, sep, n))
+	if sep == "" {
+		return vm.texts(strings.SplitN(s, sep, n))
+	}
+	elems := vm.make(parts)
+	for i := range elems {
+		part := s
+		if i+1 < len(elems) {
+			part, s, _ = strings.Cut(s, sep)
+		}
+		elems[i] = String(part)
+	}
+	return newArray(elems), nil
 }
 
 func splitN(vm *VM, a []Value) (Value, error) {

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/gobwas/glob"
@@ -17,14 +16,17 @@ const maxPatternBytes = 8 << 10
 
 // caches keep patterns compiled from one decision to the next.
 type caches struct {
-	regexes map[string]*regexp.Regexp
-	globs   map[string]*glob.Pattern
+	regexes map[string]*pattern
+	globs   map[globKey]*glob.Pattern
 }
 
+// A globKey is a pattern with its delimiters, characters in a row.
+type globKey struct{ pattern, delimiters string }
+
 // keep puts v into m, and another entry out of it when it is full.
-func keep[V any](m *map[string]V, key string, v V) {
+func keep[K comparable, V any](m *map[K]V, key K, v V) {
 	if *m == nil {
-		*m = map[string]V{}
+		*m = map[K]V{}
 	}
 	if len(*m) >= maxPatterns {
 		for k := range *m {
@@ -36,7 +38,7 @@ func keep[V any](m *map[string]V, key string, v V) {
 }
 
 // regex returns the compiled pattern, and charges for running it over text.
-func (vm *VM) regex(name, pattern, text string) (*regexp.Regexp, error) {
+func (vm *VM) regex(name, pattern, text string) (*pattern, error) {
 	if !vm.chargePattern(pattern, text) {
 		return nil, errLimits
 	}
@@ -50,7 +52,7 @@ func (vm *VM) regex(name, pattern, text string) (*regexp.Regexp, error) {
 		return nil, errLimits
 	}
 	pattern = strings.Clone(pattern) // a request may have it, whose memory is used again
-	re, err := regexp.Compile(pattern)
+	re, err := compilePattern(pattern)
 	if err != nil {
 		return nil, failing(name, "invalid pattern")
 	}
@@ -64,22 +66,21 @@ func (vm *VM) chargePattern(pattern, text string) bool {
 }
 
 // glob returns the compiled pattern, and charges for running it over text.
-func (vm *VM) glob(name, pattern string, delimiters []rune, text string) (*glob.Pattern, error) {
-	if !vm.charge(len(text)/4 + len(text)/64*len(pattern)/4) {
+func (vm *VM) glob(name string, key globKey, text string) (*glob.Pattern, error) {
+	if !vm.charge(len(text)/4 + len(text)/64*len(key.pattern)/4) {
 		return nil, errLimits
 	}
-	key := pattern + "\x00" + string(delimiters)
 	if g, ok := vm.caches.globs[key]; ok {
 		return g, nil
 	}
-	if len(pattern) > maxPatternBytes {
+	if len(key.pattern) > maxPatternBytes {
 		return nil, failing(name, "pattern too long")
 	}
-	if !vm.charge(100 + len(pattern)) {
+	if !vm.charge(100 + len(key.pattern)) {
 		return nil, errLimits
 	}
-	pattern = strings.Clone(pattern)
-	g, err := glob.Compile(pattern, delimiters...)
+	key = globKey{strings.Clone(key.pattern), strings.Clone(key.delimiters)}
+	g, err := glob.Compile(key.pattern, []rune(key.delimiters)...)
 	if err != nil {
 		return nil, failing(name, "invalid pattern")
 	}

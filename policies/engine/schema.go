@@ -4,7 +4,6 @@ package engine
 
 import (
 	"math/big"
-	"regexp"
 	"slices"
 	"strconv"
 )
@@ -27,7 +26,7 @@ type schema struct {
 	isEnum  bool
 	only    Value // const as canonical JSON, a text
 	format  string
-	pattern *regexp.Regexp
+	pattern *pattern
 
 	multipleOf, minimum, maximum, above, below *big.Rat
 	length, items, members                     bounds
@@ -56,7 +55,7 @@ type bounds struct{ least, most int }
 // name or fits a pattern.
 type property struct {
 	name    string
-	pattern *regexp.Regexp
+	pattern *pattern
 	schema  *schema
 	needs   []string
 }
@@ -214,8 +213,8 @@ func (k keywords) texts(s *schema) (err error) {
 	return err
 }
 
-func (k keywords) regex(pattern string) (*regexp.Regexp, error) {
-	return k.vm.regex("schema", pattern, "")
+func (k keywords) regex(text string) (*pattern, error) {
+	return k.vm.regex("schema", text, "")
 }
 
 // faultOf returns the fault text in place of an error of a builtin.

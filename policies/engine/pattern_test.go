@@ -1,0 +1,52 @@
+//go:build !lean
+
+package engine
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// FuzzPattern holds patterns against package regexp.
+func FuzzPattern(f *testing.F) {
+	for _, p := range []string{
+		"", "a", "^a+$", "(?i)(password|secret)", "^[a-z]+(_[a-z]+)*$", "a|b|", "$", "^", "$^", "^$", "a$|^b", "(^a|b$)+", "(a|b)*abb", `\ba\b`, "(?m)^a$", "(?s).", ".", "[^a]", "a{2,5}", "(?i)K", "[[:alpha:]]", `\x{212a}`, "(a*)*b", "(^)*a", "(a$)?b", "x*$", `\z`, `\Aa`, "(?:$a|b)",
+	} {
+		for _, s := range []string{"", "a", "b", "ab", "aabb", "my PassWord is", "create_issue", "a\nb", "\n", "é", "K", "aé", "\xff", strings.Repeat("ab", 20)} {
+			f.Add(p, s, s+"x")
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, s, then string) {
+		want, err := regexp.Compile(text)
+		got, err2 := compilePattern(text)
+		if (err == nil) != (err2 == nil) {
+			t.Fatalf("%q: %v and %v", text, err, err2)
+		}
+		if err != nil {
+			return
+		}
+		for _, s := range []string{s, then, s} { // states are kept from text to text
+			if got.MatchString(s) != want.MatchString(s) {
+				t.Errorf("%q in %q: %v", text, s, !want.MatchString(s))
+			}
+		}
+	})
+}
+
+// TestAPatternOfManyStatesStillFits asks one that has more than are kept.
+func TestAPatternOfManyStatesStillFits(t *testing.T) {
+	p, err := compilePattern("(a|b)*a(a|b){12}c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	var text string
+	for range 5000 {
+		text += string(rune('a' + r.IntN(2)))
+	}
+	if p.MatchString(text) || !p.MatchString(text+strings.Repeat("a", 13)+"c") || p.states != nil {
+		t.Errorf("more than %d states", maxStates)
+	}
+}
