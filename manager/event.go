@@ -15,4 +15,5 @@ type Event struct {
 	Before     string    `json:"before,omitempty" doc:"Digest of the object before; absent: it did not exist"`
 	After      string    `json:"after,omitempty" doc:"Digest of the object after; absent: it does not exist"`
 	Request    string    `json:"request,omitempty" doc:"Id of the API request"`
+	Note       string    `json:"note,omitempty" doc:"Why, of what the Manager did by itself; may quote a Worker"`
 }

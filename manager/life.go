@@ -92,7 +92,8 @@ func (r WorkerRotation) Validate() error { return validOverlap(r.OverlapSeconds)
 
 // A WorkerStatus is a Worker with the facts of its container.
 type WorkerStatus struct {
-	Worker   Worker    `json:"worker"`
-	Instance *Instance `json:"instance,omitempty" doc:"Absent: there is no container"`
-	Token    *Token    `json:"token,omitempty" doc:"The token that it has; absent: none"`
+	Worker   Worker       `json:"worker"`
+	Instance *Instance    `json:"instance,omitempty" doc:"Absent: there is no container"`
+	Token    *Token       `json:"token,omitempty" doc:"The token that it has; absent: none"`
+	Facts    *WorkerFacts `json:"facts,omitempty" doc:"What the heartbeat saw of it last; absent: nothing since this Manager started"`
 }

@@ -48,6 +48,8 @@ type WorkerSpec struct {
 	User     int64             `json:"user,omitempty" minimum:"0" maximum:"4294967294" doc:"Numeric user and group, at least 1000; absent: 65532"`
 	Limits   WorkerLimits      `json:"limits,omitzero" doc:"What it may take"`
 	Writable map[string]int64  `json:"writable,omitempty" maxProperties:"16" doc:"Folders in memory that it may write, to their size in MiB; absent: /tmp with 64"`
+	// Heartbeat is not what a container is launched with.
+	Heartbeat WorkerHeartbeat `json:"heartbeat,omitzero" doc:"What is done when it is not as it should be"`
 }
 
 // WorkerLimits bound what a Worker may take. Zero values have defaults.
@@ -114,6 +116,9 @@ func (s WorkerSpec) Validate() error {
 		}
 	}
 	if err := validEnv(s.Env); err != nil {
+		return err
+	}
+	if err := s.Heartbeat.validate(); err != nil {
 		return err
 	}
 	return validLabels(s.Labels)

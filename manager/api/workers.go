@@ -16,6 +16,11 @@ type WorkerBackend interface {
 	Logs(ctx context.Context, id string, lines int) ([]byte, error)
 }
 
+type workerFilter struct {
+	Paged
+	Health manager.HealthState `query:"health" enum:"down,misbehaving,stuck,idle,healthy" doc:"Only those of this health"`
+}
+
 type createWorker struct {
 	Mutation
 	Body manager.NewWorker
@@ -59,14 +64,14 @@ func (a *API) registerWorkers() {
 			w, err := tx.CreateWorker(ctx, in.Body)
 			return created(w, w.Meta, path), err
 		})
-	read(a, operation("list-workers", "GET "+path, "List Workers", manager.Auditor),
-		func(ctx context.Context, in *Paged) (*listed[manager.Worker], error) {
-			return listOf(a.store.Workers(ctx, in.page()))
+	read(a, operation("list-workers", "GET "+path, "List Workers with their health", manager.Auditor),
+		func(ctx context.Context, in *workerFilter) (*listed[manager.WatchedWorker], error) {
+			return listOf(a.store.WatchedWorkers(ctx, in.Health, in.page()))
 		})
-	read(a, operation("get-worker", "GET "+path+"/{id}", "Get a Worker", manager.Auditor),
-		func(ctx context.Context, in *ByID) (*object[manager.Worker], error) {
-			w, err := a.store.Worker(ctx, in.ID)
-			return &object[manager.Worker]{etag(w.Meta), w}, err
+	read(a, operation("get-worker", "GET "+path+"/{id}", "Get a Worker with its health", manager.Auditor),
+		func(ctx context.Context, in *ByID) (*object[manager.WatchedWorker], error) {
+			w, err := a.store.WatchedWorker(ctx, in.ID)
+			return &object[manager.WatchedWorker]{etag(w.Meta), w}, err
 		})
 	read(a, operation("get-worker-status", "GET "+path+"/{id}/status", "Get a Worker with the facts of its container", manager.Auditor),
 		func(ctx context.Context, in *ByID) (*object[manager.WorkerStatus], error) {
@@ -115,6 +120,7 @@ func (a *API) registerWorkerActions(path string) {
 	}{
 		{"suspend", "Suspend a Worker: it may do nothing from now on, and its container is stopped", (*store.Tx).SuspendWorker},
 		{"resume", "Resume a suspended Worker", (*store.Tx).ResumeWorker},
+		{"wake", "Wake a Worker that was put to sleep because it had nothing to do", (*store.Tx).WakeWorker},
 		{"reset", "End a Worker's tokens now, and give it another and a fresh container; files and room stay", (*store.Tx).ResetWorker},
 	} {
 		write(a, operation(v.verb+"-worker", "POST "+path+"/{id}/"+v.verb, v.summary, manager.Operator),

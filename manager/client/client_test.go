@@ -225,7 +225,7 @@ func callWorkers(t *testing.T, c *client.Client) {
 	ok[manager.Worker](t)(c.ResumeWorker(ctx, none, "r"))
 	ok[manager.Worker](t)(c.ResetWorker(ctx, none, "r"))
 	ok[manager.Worker](t)(c.RotateWorker(ctx, none, "r", manager.WorkerRotation{OverlapSeconds: 60}))
-	if got := read[manager.Worker](t)(c.Worker(ctx, "r")); got.Limits.Pids != 100 || got.Task != manager.TaskReset {
+	if got := read[manager.WatchedWorker](t)(c.Worker(ctx, "r")); got.Limits.Pids != 100 || got.Task != manager.TaskReset {
 		t.Errorf("Worker = %+v", got)
 	}
 	if st := read[manager.WorkerStatus](t)(c.WorkerStatus(ctx, "r")); st.Instance == nil || st.Worker.ID != "r" {
@@ -234,8 +234,14 @@ func callWorkers(t *testing.T, c *client.Client) {
 	if b := read[[]byte](t)(c.WorkerLogs(ctx, "r", 10)); string(b) != "{a line\n" {
 		t.Errorf("logs = %q", b)
 	}
-	if l := read[manager.List[manager.Worker]](t)(c.Workers(ctx, manager.Page{})); len(l.Items) != 1 {
+	if l := read[manager.List[manager.WatchedWorker]](t)(c.Workers(ctx, "", manager.Page{})); len(l.Items) != 1 {
 		t.Errorf("Workers = %+v", l.Items)
+	}
+	if l := read[manager.List[manager.WatchedWorker]](t)(c.Workers(ctx, manager.Down, manager.Page{})); len(l.Items) != 0 {
+		t.Errorf("Workers that are down = %+v", l.Items)
+	}
+	if got := ok[manager.Worker](t)(c.WakeWorker(ctx, none, "r")); got.Suspended {
+		t.Errorf("woken: %+v", got)
 	}
 	if got := ok[manager.Worker](t)(c.DeleteWorker(ctx, none, "r")); got.Task != manager.TaskDelete {
 		t.Errorf("deleted: %+v", got)

@@ -13,9 +13,9 @@ func (c *Client) CreateWorker(ctx context.Context, r Request, n manager.NewWorke
 	return send[manager.Worker](ctx, c, "POST /v1/workers", r, n)
 }
 
-// Worker returns a Worker.
-func (c *Client) Worker(ctx context.Context, id string) (manager.Worker, error) {
-	return get[manager.Worker](ctx, c, "/v1/workers/"+url.PathEscape(id), nil)
+// Worker returns a Worker with its health.
+func (c *Client) Worker(ctx context.Context, id string) (manager.WatchedWorker, error) {
+	return get[manager.WatchedWorker](ctx, c, "/v1/workers/"+url.PathEscape(id), nil)
 }
 
 // WorkerStatus returns a Worker with the facts of its container.
@@ -31,9 +31,10 @@ func (c *Client) WorkerLogs(ctx context.Context, id string, lines int) ([]byte, 
 	return b, err
 }
 
-// Workers returns a page of Workers.
-func (c *Client) Workers(ctx context.Context, p manager.Page) (manager.List[manager.Worker], error) {
-	return list[manager.Worker](ctx, c, "/v1/workers", nil, p)
+// Workers returns a page of Workers with their health; those of one state alone,
+// unless it is empty.
+func (c *Client) Workers(ctx context.Context, health manager.HealthState, p manager.Page) (manager.List[manager.WatchedWorker], error) {
+	return list[manager.WatchedWorker](ctx, c, "/v1/workers", url.Values{"health": {string(health)}}, p)
 }
 
 // UpdateWorker changes what is chosen of a Worker, and what it may use.
@@ -49,6 +50,11 @@ func (c *Client) SuspendWorker(ctx context.Context, r Request, id string) (manag
 // ResumeWorker resumes a suspended Worker.
 func (c *Client) ResumeWorker(ctx context.Context, r Request, id string) (manager.Worker, Change, error) {
 	return send[manager.Worker](ctx, c, "POST /v1/workers/"+url.PathEscape(id)+"/resume", r, nil)
+}
+
+// WakeWorker lets a Worker go on that is asleep.
+func (c *Client) WakeWorker(ctx context.Context, r Request, id string) (manager.Worker, Change, error) {
+	return send[manager.Worker](ctx, c, "POST /v1/workers/"+url.PathEscape(id)+"/wake", r, nil)
 }
 
 // ResetWorker ends a Worker's tokens, and gives it a fresh container.

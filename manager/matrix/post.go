@@ -139,6 +139,9 @@ func (d *directory) has(consumer string) bool {
 
 // roomsOf returns the rooms that show e.
 func (d *directory) roomsOf(e message.Entry) []string {
+	if e.Kind == message.Action && d.has(e.Consumer) {
+		return []string{manager.ManagerRoom, manager.RoomID(manager.RoomWorker, e.Consumer)}
+	}
 	if e.Kind == message.Action || e.Kind == message.Gap || !d.has(e.Consumer) {
 		return append([]string{manager.ManagerRoom}, d.shared[e.Consumer]...)
 	}
@@ -173,6 +176,10 @@ func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 	case le.Kind == manager.EntryAction && le.Event != nil:
 		e.Kind, e.ID, e.Time = message.Action, le.Event.Request, le.Event.Time
 		e.Actor, e.Did, e.Object = actor(le.Event.Actor), strings.ReplaceAll(le.Event.Action, ".", " "), le.Event.Object
+		e.Consumer = ownEvent(le.Event)
+		if le.Event.Note != "" {
+			e.Details = []string{le.Event.Note}
+		}
 	case le.Kind == manager.EntryGap && le.Gap != nil:
 		e.Kind, e.Object = message.Gap, le.Gateway
 		if !le.Gap.Open {
@@ -198,6 +205,23 @@ func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 		return e, false
 	}
 	return e, true
+}
+
+// ownEvent is the consumer of the Worker whose own room shows an event too: how
+// it is, and whether it may go on; empty: none.
+func ownEvent(e *manager.Event) string {
+	verb, ok := strings.CutPrefix(e.Action, string(manager.KindWorker)+".")
+	if !ok {
+		return ""
+	}
+	switch verb {
+	case "suspend", "resume", "sleep", "wake", "restart", "reset":
+	default:
+		if !strings.HasPrefix(verb, manager.HealthVerb) {
+			return ""
+		}
+	}
+	return manager.ConsumerPrefix + e.Object
 }
 
 // actor names who did something: a person by the name of their token.

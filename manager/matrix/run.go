@@ -137,6 +137,8 @@ func (s *Service) do(ctx context.Context, tx *store.Tx, c command.Command, n *me
 		return setState(ctx, tx, c.Arg, snapshot.Active, n)
 	case command.Revoke:
 		return setState(ctx, tx, c.Arg, snapshot.Revoked, n)
+	case command.Wake:
+		return wake(ctx, tx, strings.TrimPrefix(c.Arg, manager.ConsumerPrefix), n)
 	default:
 		for _, line := range command.Usage() {
 			n.Add(line)
@@ -151,6 +153,15 @@ func setState(ctx context.Context, tx *store.Tx, consumer string, state snapshot
 		return err
 	}
 	n.Add("% is %, generation "+fmt.Sprint(c.Generation), c.ID, string(c.State))
+	return nil
+}
+
+func wake(ctx context.Context, tx *store.Tx, worker string, n *message.Note) error {
+	w, err := tx.WakeWorker(ctx, worker, 0)
+	if err != nil {
+		return err
+	}
+	n.Add("% is awake, generation "+fmt.Sprint(w.Generation), w.ID)
 	return nil
 }
 

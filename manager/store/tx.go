@@ -24,6 +24,7 @@ type Tx struct {
 	at        time.Time // one instant for all that this mutation writes
 	by        manager.Actor
 	request   string
+	note      string
 	random    io.Reader
 	insertOne *sql.Stmt // as of Store
 	parts     int       // events so far
@@ -34,6 +35,7 @@ type Tx struct {
 type Mutation struct {
 	By      manager.Actor
 	Request string // id of the API request; may be empty
+	Note    string // why, of what the Manager does by itself; may be empty
 }
 
 // errUnrecorded is a fault of this package: a change that the audit log would
@@ -55,7 +57,7 @@ func (s *Store) Mutate(ctx context.Context, m Mutation, fn func(*Tx) error) (uin
 
 	// The instant is taken once the row is locked, so that times grow with
 	// generations.
-	t := &Tx{tx: tx, by: m.By, request: m.Request, random: s.random, insertOne: s.insertOne}
+	t := &Tx{tx: tx, by: m.By, request: m.Request, note: m.Note, random: s.random, insertOne: s.insertOne}
 	t.reader = reader{q: tx, now: func() time.Time { return t.at }}
 	err = tx.QueryRowContext(ctx, `UPDATE state SET generation = generation + 1 WHERE one = 1 RETURNING generation`).Scan(&t.gen)
 	if err != nil {
@@ -111,7 +113,7 @@ func (t *Tx) record(ctx context.Context, kind manager.Kind, verb, id string, bef
 	}
 	err = l.add(manager.Entry{Kind: manager.EntryAction, Time: t.at, Event: &manager.Event{
 		Generation: t.gen, Part: t.parts, Time: t.at, Actor: t.by, Action: string(kind) + "." + verb,
-		Kind: kind, Object: id, Before: b, After: a, Request: t.request,
+		Kind: kind, Object: id, Before: b, After: a, Request: t.request, Note: t.note,
 	}})
 	if err != nil {
 		return err

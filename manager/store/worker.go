@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -103,15 +102,39 @@ func again(w *manager.Worker, task manager.Task, parts ...string) {
 
 // SuspendWorker suspends a Worker's consumer, and has its container stopped.
 func (t *Tx) SuspendWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
-	return t.setSuspended(ctx, id, version, true, manager.TaskSuspend, snapshot.Suspended)
+	return t.setSuspended(ctx, id, version, true, manager.TaskSuspend, snapshot.Suspended, "suspend")
 }
 
-// ResumeWorker lets a suspended Worker go on.
+// ResumeWorker lets a suspended Worker go on. Its health is looked at afresh.
 func (t *Tx) ResumeWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
-	return t.setSuspended(ctx, id, version, false, manager.TaskResume, snapshot.Active)
+	return t.setSuspended(ctx, id, version, false, manager.TaskResume, snapshot.Active, "resume")
 }
 
-func (t *Tx) setSuspended(ctx context.Context, id string, version uint64, suspended bool, task manager.Task, state snapshot.State) (manager.Worker, error) {
+// SleepWorker is SuspendWorker for a Worker that has nothing to do, which whoever
+// has something for it may wake.
+func (t *Tx) SleepWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	return t.setSuspended(ctx, id, version, true, manager.TaskSuspend, snapshot.Suspended, verbSleep)
+}
+
+// WakeWorker lets a Worker go on that is asleep. One that is suspended for another
+// reason is [manager.ErrState]; one that is awake is left as it is.
+func (t *Tx) WakeWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
+	w, err := workers.checked(ctx, t, id, version)
+	switch {
+	case err != nil:
+		return w, err
+	case w.Asleep:
+		return t.setSuspended(ctx, id, version, false, manager.TaskResume, snapshot.Active, "wake")
+	case w.Suspended:
+		return w, &manager.Error{Kind: manager.KindWorker, ID: id, Err: manager.ErrState, Why: "it is suspended, not asleep: resume it"}
+	default:
+		return w, nil
+	}
+}
+
+const verbSleep = "sleep"
+
+func (t *Tx) setSuspended(ctx context.Context, id string, version uint64, suspended bool, task manager.Task, state snapshot.State, verb string) (manager.Worker, error) {
 	w, err := workers.checked(ctx, t, id, version)
 	if err != nil {
 		return w, err
@@ -119,8 +142,13 @@ func (t *Tx) setSuspended(ctx context.Context, id string, version uint64, suspen
 	if _, err := t.SetConsumerState(ctx, w.Consumer, 0, state); err != nil {
 		return w, err
 	}
-	return t.editWorker(ctx, id, version, verbs[state], func(w *manager.Worker) error {
-		w.Suspended = suspended
+	if !suspended {
+		if err := t.countAfresh(ctx, id); err != nil {
+			return w, err
+		}
+	}
+	return t.editWorker(ctx, id, version, verb, func(w *manager.Worker) error {
+		w.Suspended, w.Asleep = suspended, verb == verbSleep
 		again(w, task)
 		return nil
 	})
@@ -136,41 +164,12 @@ func (t *Tx) ResetWorker(ctx context.Context, id string, version uint64) (manage
 	if err := t.revokeTokens(ctx, w.Consumer, ""); err != nil {
 		return w, err
 	}
+	if err := t.countAfresh(ctx, id); err != nil {
+		return w, err
+	}
 	return t.editWorker(ctx, id, version, "reset", func(w *manager.Worker) error {
 		w.RestartAt, w.TokenID = time.Time{}, ""
 		again(w, manager.TaskReset, manager.DoneToken, manager.DoneContainer)
-		return nil
-	})
-}
-
-// restartLead is how long before its token's end a Worker is restarted, so that
-// it never has a dead one.
-const restartLead = 30 * time.Second
-
-// RotateWorker has a Worker get a new token: at once where it takes it from a
-// file, else with a restart shortly before the overlap ends. The old one ends with
-// the overlap in any case.
-func (t *Tx) RotateWorker(ctx context.Context, id string, version uint64, r manager.WorkerRotation) (manager.Worker, error) {
-	if err := r.Validate(); err != nil {
-		return manager.Worker{}, err
-	}
-	w, err := workers.checked(ctx, t, id, version)
-	if err != nil {
-		return w, err
-	}
-	overlap := time.Duration(r.OverlapSeconds) * time.Second
-	if err := t.endTokens(ctx, w.Consumer, t.at.Add(overlap)); err != nil {
-		return w, err
-	}
-	return t.editWorker(ctx, id, version, "rotate", func(w *manager.Worker) error {
-		switch {
-		case w.WithDefaults().Token == manager.ByFile && w.Has(manager.DoneContainer):
-			again(w, manager.TaskRotate, manager.DoneToken)
-		case overlap > 0:
-			w.RestartAt = t.at.Add(overlap - min(restartLead, overlap/2))
-		default:
-			again(w, manager.TaskRotate, manager.DoneToken, manager.DoneContainer)
-		}
 		return nil
 	})
 }
@@ -288,17 +287,8 @@ func (t *Tx) ForgetWorker(ctx context.Context, id string, version uint64) error 
 	if err := workers.delete(ctx, t, id); err != nil {
 		return err
 	}
-	return t.record(ctx, manager.KindWorker, "forget", id, w, nil)
-}
-
-// NoteWorker keeps how far the task of a Worker of a version is. It is no
-// mutation: what was seen has no generation.
-func (s *Store) NoteWorker(ctx context.Context, id string, version uint64, done []string, problem string) error {
-	b, err := json.Marshal(done)
-	if err != nil {
+	if _, err := t.exec(ctx, `DELETE FROM worker_health WHERE worker = $1`, id); err != nil {
 		return err
 	}
-	return s.observe(ctx, func(exec execFunc) error {
-		return exec(`UPDATE workers SET done = $1, problem = $2 WHERE id = $3 AND version = $4`, string(b), problem, id, version)
-	})
+	return t.record(ctx, manager.KindWorker, "forget", id, w, nil)
 }

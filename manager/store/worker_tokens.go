@@ -60,3 +60,35 @@ func (t *Tx) eachLive(ctx context.Context, consumer string, fn func(tokenRow) er
 	}
 	return nil
 }
+
+// restartLead is how long before its token's end a Worker is restarted, so that
+// it never has a dead one.
+const restartLead = 30 * time.Second
+
+// RotateWorker has a Worker get a new token: at once where it takes it from a
+// file, else with a restart shortly before the overlap ends. The old one ends with
+// the overlap in any case.
+func (t *Tx) RotateWorker(ctx context.Context, id string, version uint64, r manager.WorkerRotation) (manager.Worker, error) {
+	if err := r.Validate(); err != nil {
+		return manager.Worker{}, err
+	}
+	w, err := workers.checked(ctx, t, id, version)
+	if err != nil {
+		return w, err
+	}
+	overlap := time.Duration(r.OverlapSeconds) * time.Second
+	if err := t.endTokens(ctx, w.Consumer, t.at.Add(overlap)); err != nil {
+		return w, err
+	}
+	return t.editWorker(ctx, id, version, "rotate", func(w *manager.Worker) error {
+		switch {
+		case w.WithDefaults().Token == manager.ByFile && w.Has(manager.DoneContainer):
+			again(w, manager.TaskRotate, manager.DoneToken)
+		case overlap > 0:
+			w.RestartAt = t.at.Add(overlap - min(restartLead, overlap/2))
+		default:
+			again(w, manager.TaskRotate, manager.DoneToken, manager.DoneContainer)
+		}
+		return nil
+	})
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"time"
@@ -46,7 +47,7 @@ func (t *Tx) UpdateWorker(ctx context.Context, id string, version uint64, spec m
 // launched is the part of a spec that a container is launched with.
 func launched(s manager.WorkerSpec) manager.WorkerSpec {
 	s = s.WithDefaults()
-	s.Labels = nil
+	s.Labels, s.Heartbeat = nil, manager.WorkerHeartbeat{}
 	return s
 }
 
@@ -112,19 +113,31 @@ func (t *Tx) ReplaceWorker(ctx context.Context, id string, version uint64) (mana
 	})
 }
 
-// RevertWorker gives an update up before anything of it was done: the Worker goes
-// on with what its container has. Labels and grants stay as updated.
+// RevertWorker gives an update up before its container was touched: the Worker
+// goes on with what that was launched with. Grants and all else stay as updated.
 func (t *Tx) RevertWorker(ctx context.Context, id string, version uint64, why string) (manager.Worker, error) {
 	return t.editWorker(ctx, id, version, "revert", func(w *manager.Worker) error {
 		if w.Previous == nil {
 			return &manager.Error{Kind: manager.KindWorker, ID: id, Err: manager.ErrState, Why: "no update of it waits"}
 		}
-		labels := w.Labels
+		labels, heartbeat := w.Labels, w.Heartbeat
 		w.WorkerSpec = *w.Previous
-		w.Labels = labels
+		w.Labels, w.Heartbeat = labels, heartbeat
 		w.Previous = nil
 		again(w, manager.TaskRevert)
 		w.Problem = why
 		return nil
+	})
+}
+
+// NoteWorker keeps how far the task of a Worker of a version is. It is no
+// mutation: what was seen has no generation.
+func (s *Store) NoteWorker(ctx context.Context, id string, version uint64, done []string, problem string) error {
+	b, err := json.Marshal(done)
+	if err != nil {
+		return err
+	}
+	return s.observe(ctx, func(exec execFunc) error {
+		return exec(`UPDATE workers SET done = $1, problem = $2 WHERE id = $3 AND version = $4`, string(b), problem, id, version)
 	})
 }

@@ -54,7 +54,7 @@ func (c *states) Describe(ch chan<- *prometheus.Desc) {
 func (c *states) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	counts := map[string]int{"running": 0, "suspended": 0, "working": 0, "failed": 0}
+	counts := map[string]int{"running": 0, "suspended": 0, "asleep": 0, "working": 0, "failed": 0}
 	err := c.s.each(ctx, c.s.store.Workers, func(w manager.Worker) error {
 		counts[stateOf(w)]++
 		return nil
@@ -82,6 +82,8 @@ func stateOf(w manager.Worker) string {
 		return "working"
 	case w.Problem != "" && !w.Has(manager.DoneContainer):
 		return "failed"
+	case w.Asleep:
+		return "asleep"
 	case w.Suspended:
 		return "suspended"
 	default:

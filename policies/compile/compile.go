@@ -29,6 +29,9 @@ const (
 // DefaultEntrypoints are the rules that the gateway asks for.
 var DefaultEntrypoints = []string{"keyward/allow", "keyward/deny", "keyward/ask", "keyward/log/mask"}
 
+// ErrNoEntrypoint reports a policy that has none of the rules that are asked for.
+var ErrNoEntrypoint = errors.New("no rule for any entrypoint")
+
 // A Source is a policy as it is written.
 type Source struct {
 	Modules map[string]string // file name to Rego text
@@ -201,7 +204,7 @@ func presentEntrypoints(c *ast.Compiler, names []string) ([]string, error) {
 		}
 	}
 	if len(present) == 0 {
-		return nil, fmt.Errorf("no rule for any entrypoint of %q", names)
+		return nil, fmt.Errorf("%w of %q", ErrNoEntrypoint, names)
 	}
 	return present, nil
 }

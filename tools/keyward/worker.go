@@ -12,10 +12,10 @@ import (
 	"keyward/manager/client"
 )
 
-var workerNoun = noun[manager.Worker]{
+var workerNoun = noun[manager.WatchedWorker]{
 	words: "worker", a: "a Worker", example: "researcher", ids: workerIDs,
-	view: view[manager.Worker]{"ID STATE IMAGE TOKEN PROBLEM CREATED", func(w manager.Worker) []string {
-		return []string{w.ID, workerState(w), shortImage(w.Image), w.TokenID, w.Problem, timeCell(w.Created)}
+	view: view[manager.WatchedWorker]{"ID STATE HEALTH IMAGE TOKEN PROBLEM CREATED", func(w manager.WatchedWorker) []string {
+		return []string{w.ID, workerState(w.Worker), string(w.Health.State), shortImage(w.Image), w.TokenID, w.Problem, timeCell(w.Created)}
 	}},
 }
 
@@ -52,11 +52,10 @@ func newWorker() *cobra.Command {
 	}
 	cmd.AddCommand(
 		newWorkerCreate(), newWorkerGet(), newWorkerLogs(), newWorkerUpdate(), newWorkerRotate(), newWorkerDelete(),
-		workerNoun.list("List Workers", workerNoun.usage("list", ""), func(s *session, ctx context.Context, p manager.Page) (manager.List[manager.Worker], error) {
-			return s.api.Workers(ctx, p)
-		}),
+		newWorkerList(), newWorkerHealth(),
 		workerAction("suspend", "Cut a Worker off and stop its container, until it is resumed", (*client.Client).SuspendWorker),
 		workerAction("resume", "Let a suspended Worker go on", (*client.Client).ResumeWorker),
+		workerAction("wake", "Wake a Worker that was put to sleep because it had nothing to do", (*client.Client).WakeWorker),
 		workerAction("reset", "End a Worker's tokens, and give it another and a fresh container; files and room stay", (*client.Client).ResetWorker),
 	)
 	return cmd
@@ -207,6 +206,6 @@ func (s *session) await(worker string, gone bool) error {
 }
 
 func workerIDs(ctx context.Context, c *client.Client) ([]string, error) {
-	l, err := c.Workers(ctx, manager.Page{Limit: manager.MaxPage})
-	return idsOf(l, err, func(v manager.Worker) string { return v.ID })
+	l, err := c.Workers(ctx, "", manager.Page{Limit: manager.MaxPage})
+	return idsOf(l, err, func(v manager.WatchedWorker) string { return v.ID })
 }

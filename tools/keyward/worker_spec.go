@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,8 @@ type workerFlags struct {
 	file, image, token  string
 	grants, labels, env []string
 	memory, cpu, pids   int64
+	on                  map[string]string
+	idleStop            time.Duration
 	changed             func(string) bool
 }
 
@@ -33,6 +36,8 @@ func (f *workerFlags) add(cmd *cobra.Command) {
 	fs.Int64Var(&f.memory, "memory", 0, "memory in `MiB` (default 1024)")
 	fs.Int64Var(&f.cpu, "cpu", 0, "processor in `thousandths` (default 1000)")
 	fs.Int64Var(&f.pids, "pids", 0, "processes and threads at most (default 256)")
+	fs.StringToStringVar(&f.on, "on", nil, "`STATE=ACTION`: what is done when it is down, misbehaving or stuck: tell, restart or suspend (default tell; may be repeated)")
+	fs.DurationVar(&f.idleStop, "idle-stop", 0, "how long it may ask for nothing before it is put to sleep, such as 30m; 0: for ever")
 	f.changed = fs.Changed
 }
 
@@ -45,15 +50,19 @@ func (f *workerFlags) apply(spec *manager.WorkerSpec, args []string) error {
 		}
 	}
 	for name, set := range map[string]func(){
-		"image":  func() { spec.Image = f.image },
-		"token":  func() { spec.Token = manager.TokenPassing(f.token) },
-		"memory": func() { spec.Limits.MemoryMB = f.memory },
-		"cpu":    func() { spec.Limits.CPUMilli = f.cpu },
-		"pids":   func() { spec.Limits.Pids = f.pids },
+		"image":     func() { spec.Image = f.image },
+		"token":     func() { spec.Token = manager.TokenPassing(f.token) },
+		"memory":    func() { spec.Limits.MemoryMB = f.memory },
+		"cpu":       func() { spec.Limits.CPUMilli = f.cpu },
+		"pids":      func() { spec.Limits.Pids = f.pids },
+		"idle-stop": func() { spec.Heartbeat.IdleStopSeconds = int64(f.idleStop / time.Second) },
 	} {
 		if f.changed(name) {
 			set()
 		}
+	}
+	if err := f.applyOn(&spec.Heartbeat); err != nil {
+		return err
 	}
 	if len(args) > 0 {
 		spec.Command = args
@@ -70,6 +79,23 @@ func (f *workerFlags) apply(spec *manager.WorkerSpec, args []string) error {
 	}
 	if err := relabel(spec.Env, f.env); err != nil {
 		return fmt.Errorf("--env: %w", err)
+	}
+	return nil
+}
+
+// applyOn puts into h what is to be done in which state.
+func (f *workerFlags) applyOn(h *manager.WorkerHeartbeat) error {
+	for state, action := range f.on {
+		switch a := manager.HealthAction(action); manager.HealthState(state) {
+		case manager.Down:
+			h.Down = a
+		case manager.Misbehaving:
+			h.Misbehaving = a
+		case manager.Stuck:
+			h.Stuck = a
+		default:
+			return fmt.Errorf("--on %s=%s: nothing can be done when a Worker is %q", state, action, state)
+		}
 	}
 	return nil
 }
@@ -116,7 +142,9 @@ func newWorkerCreate() *cobra.Command {
 privilege, and no network but a loopback on which the gateway answers.`,
 		Example: `  keyward worker create researcher --image registry/agent@sha256:... \
     --grant github:issues.read --grant llm:default --token-file admin.token
-  keyward worker create researcher -f researcher.yaml --token file --token-file admin.token`,
+  keyward worker create researcher -f researcher.yaml --token file --token-file admin.token
+  keyward worker create night-shift --image registry/agent@sha256:... \
+    --on misbehaving=suspend --on down=restart --idle-stop 30m --token-file admin.token`,
 		Args: cobra.MinimumNArgs(1),
 	}, func(s *session) error {
 		n := manager.NewWorker{ID: s.args[0]}
@@ -161,9 +189,9 @@ image can't be had the old one runs on, and the command fails and says why.`,
 			return err
 		}
 		// Based on the version that was read: two who change at once lose nothing.
-		w, change, err := s.api.UpdateWorker(s.ctx(), client.Request{Version: w.Version}, w.ID,
+		after, change, err := s.api.UpdateWorker(s.ctx(), client.Request{Version: w.Version}, w.ID,
 			manager.WorkerUpdate{WorkerSpec: spec, Grant: grants, Revoke: revoke})
-		return s.worker(w, change, err)
+		return s.worker(after, change, err)
 	})
 	f.add(cmd)
 	cmd.Flags().StringArrayVar(&revoke, "revoke", nil, "`TARGET` whose grants are taken away (may be repeated)")

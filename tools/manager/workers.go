@@ -11,6 +11,7 @@ import (
 	"keyward/manager"
 	"keyward/manager/docker"
 	"keyward/manager/files"
+	"keyward/manager/heartbeat"
 	"keyward/manager/matrix"
 	"keyward/manager/store"
 	"keyward/manager/workers"
@@ -25,6 +26,7 @@ type WorkersConfig struct {
 	Docker       *DockerConfig     `yaml:"docker"`
 	Kubernetes   *KubernetesConfig `yaml:"kubernetes"` // in place of docker
 	Rotate       RotateConfig      `yaml:"rotate"`
+	Heartbeat    HeartbeatConfig   `yaml:"heartbeat"`
 }
 
 // A DockerConfig says how Workers run in containers of a Docker engine.
@@ -60,6 +62,9 @@ func (c *WorkersConfig) complete(dir string) error {
 	if c.Rotate.Every < 0 || c.Rotate.Overlap < 0 || c.Rotate.Every > 0 && c.Rotate.Overlap >= c.Rotate.Every {
 		return errors.New("workers: rotate: overlap must be shorter than every")
 	}
+	if err := c.Heartbeat.check(); err != nil {
+		return err
+	}
 	if c.Kubernetes != nil {
 		c.Kubernetes.complete(dir)
 		return nil
@@ -68,9 +73,9 @@ func (c *WorkersConfig) complete(dir string) error {
 	return nil
 }
 
-// service is what looks after Workers, and closes its backend. It is nil for a
-// Manager without.
-func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prometheus.Registerer, parts ...workers.Part) (*workers.Service, func() error, error) {
+// service is what looks after Workers and watches them, and closes its backend. It
+// is nil for a Manager without.
+func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prometheus.Registerer, parts ...workers.Part) (*watched, func() error, error) {
 	if c == nil {
 		return nil, func() error { return nil }, nil
 	}
@@ -87,7 +92,11 @@ func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prome
 	if err != nil {
 		return nil, nil, errors.Join(err, closeBackend())
 	}
-	return w, closeBackend, nil
+	h, err := heartbeat.New(s, backend, heartbeat.Options{Every: c.Heartbeat.Every, Log: log, Metrics: registry})
+	if err != nil {
+		return nil, nil, errors.Join(err, closeBackend())
+	}
+	return &watched{w, h}, closeBackend, nil
 }
 
 // parts are what Workers have beside their containers.

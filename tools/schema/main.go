@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"keyward/manager"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
 )
@@ -68,7 +69,11 @@ func generate() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{"input.json": input, "snapshot.json": snap}, nil
+	facts, err := schema[manager.WorkerFacts]("What the rules of Keyward's heartbeat see as input")
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{"input.json": input, "snapshot.json": snap, "heartbeat.json": facts}, nil
 }
 
 func schema[T any](title string) ([]byte, error) {

@@ -32,6 +32,7 @@ const (
 	Suspend Verb = "suspend" // consumer
 	Resume  Verb = "resume"  // consumer
 	Revoke  Verb = "revoke"  // consumer
+	Wake    Verb = "wake"    // Worker, or its consumer
 )
 
 // A Command is a command.
@@ -65,6 +66,7 @@ var rules = []rule{
 	{Suspend, must, manager.ValidID, "CONSUMER: it may do nothing until it is resumed"},
 	{Resume, must, manager.ValidID, "CONSUMER: it may do again what it could"},
 	{Revoke, must, manager.ValidID, "CONSUMER: it may never do anything again"},
+	{Wake, must, manager.ValidID, "WORKER: it was asleep, and goes on"},
 	{Help, none, nil, "this list"},
 }
 

@@ -17,6 +17,7 @@ func TestParse(t *testing.T) {
 	}{
 		{name: "a verb", line: "!keyward status", want: command.Command{Verb: command.Status}},
 		{name: "a verb and its argument", line: "!keyward  suspend  worker-a ", want: command.Command{Verb: command.Suspend, Arg: "worker-a"}},
+		{name: "a Worker to wake", line: "!keyward wake researcher", want: command.Command{Verb: command.Wake, Arg: "researcher"}},
 		{name: "an argument that may be left out", line: "!keyward grants", want: command.Command{Verb: command.Grants}},
 		{name: "a decision", line: "!keyward why 01J9Z3-gw.1", want: command.Command{Verb: command.Why, Arg: "01J9Z3-gw.1"}},
 		{name: "the word alone asks for help", line: "!keyward", want: command.Command{Verb: command.Help}},
@@ -52,7 +53,7 @@ func TestParse(t *testing.T) {
 
 func TestUsageNamesEveryCommand(t *testing.T) {
 	usage := strings.Join(command.Usage(), "\n")
-	for _, v := range []command.Verb{command.Status, command.Who, command.Why, command.Grants, command.Suspend, command.Resume, command.Revoke} {
+	for _, v := range []command.Verb{command.Status, command.Who, command.Why, command.Grants, command.Suspend, command.Resume, command.Revoke, command.Wake} {
 		if !strings.Contains(usage, command.Word+" "+string(v)) {
 			t.Errorf("usage lacks %s", v)
 		}
@@ -76,7 +77,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q) = %+v", line, c)
 		}
 		switch c.Verb {
-		case command.Suspend, command.Resume, command.Revoke:
+		case command.Suspend, command.Resume, command.Revoke, command.Wake:
 			if !manager.ValidID(c.Arg) || !strings.Contains(line, " "+c.Arg) {
 				t.Errorf("Parse(%q) = %+v", line, c)
 			}

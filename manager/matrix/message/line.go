@@ -54,6 +54,7 @@ func lineOf(e Entry) *line {
 		l.foreign(" · ", e.Actor, maxName)
 		l.foreign(" · ", e.Did, maxName)
 		l.foreign(" · ", e.Object, maxName)
+		l.list(" (", e.Details, maxDetails, maxDetail, ")")
 		l.foreign(" · ", e.ID, maxName)
 	case Gap:
 		what := " a gateway ended; its last records may be missing"
