@@ -49,7 +49,8 @@ type LogConfig struct {
 	// Key is the file of the key that signs checkpoints; empty: log.key beside the
 	// configuration. It is made where it is missing, and its public key is in the
 	// file of the same name with .pub. Managers of one store need the same.
-	Key string `yaml:"key"`
+	Key     string        `yaml:"key"`
+	Forward ForwardConfig `yaml:"forward"`
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -149,6 +150,9 @@ func (c *Config) complete(dir string) error {
 		if err := c.OIDC.Validate(); err != nil {
 			return fmt.Errorf("oidc: %w", err)
 		}
+	}
+	if err := c.Log.Forward.complete(dir); err != nil {
+		return fmt.Errorf("log: forward: %w", err)
 	}
 	if err := c.Matrix.complete(dir); err != nil {
 		return fmt.Errorf("matrix: %w", err)

@@ -117,6 +117,10 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 			return err
 		}
 	}
+	forwarders, err := c.Log.Forward.forwarders(ctx, s, log, registry)
+	if err != nil {
+		return err
+	}
 	turns, err := newTurns(s, log)
 	if err != nil {
 		return err
@@ -144,6 +148,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		wg.Go(func() { publish(ctx) })
 		wg.Go(func() { keeper.Run(ctx) })
 		wg.Go(func() { gateways.Watch(ctx) })
+		for name, f := range forwarders {
+			wg.Go(func() { turns.lead(ctx, "forward "+name, f.Run) })
+		}
 		if rooms != nil {
 			wg.Go(func() { turns.lead(ctx, "matrix", rooms.Run) })
 		}
