@@ -110,6 +110,19 @@ func freeAddress(t *testing.T) string {
 // admin token of its first start, and the file with its log.
 func startManager(t *testing.T, keyward, config, api string) (pid int, token, log string) {
 	t.Helper()
+	pid, log = awaitManager(t, keyward, config, api)
+	for word := range strings.FieldsSeq(read(t, log)) {
+		if manager.ValidSecret(manager.AdminPrefix, word) {
+			return pid, word, log
+		}
+	}
+	t.Fatal("the Manager showed no admin token")
+	return 0, "", ""
+}
+
+// awaitManager runs the Manager until the test ends.
+func awaitManager(t *testing.T, keyward, config, api string) (pid int, log string) {
+	t.Helper()
 	out, err := os.Create(filepath.Join(t.TempDir(), "manager.log"))
 	if err != nil {
 		t.Fatal(err)
@@ -120,9 +133,11 @@ func startManager(t *testing.T, keyward, config, api string) (pid int, token, lo
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
+		<-ended
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -133,24 +148,17 @@ func startManager(t *testing.T, keyward, config, api string) (pid int, token, lo
 		}
 		if res, err := http.DefaultClient.Do(req); err == nil {
 			res.Body.Close()
-			break
+			return cmd.Process.Pid, out.Name()
 		}
-		if ctx.Err() != nil {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("the Manager ended: %v\n%s", err, read(t, out.Name()))
+		case <-ctx.Done():
 			t.Fatal("the Manager does not answer")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	said, err := os.ReadFile(out.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for word := range strings.FieldsSeq(string(said)) {
-		if manager.ValidSecret(manager.AdminPrefix, word) {
-			return cmd.Process.Pid, word, out.Name()
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	t.Fatal("the Manager showed no admin token")
-	return 0, "", ""
 }
 
 // memoryOf reads all memory of a process that can be read, as a core dump has it.

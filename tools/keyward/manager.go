@@ -64,7 +64,7 @@ The first start prints an admin token that ends after a day.`,
 	if err := cmd.MarkPersistentFlagRequired("config"); err != nil {
 		panic(err) // the flag was defined above
 	}
-	cmd.AddCommand(newManagerBackup(&file), newManagerRestore(&file), newManagerAdminToken(&file))
+	cmd.AddCommand(newManagerBackup(&file), newManagerRestore(&file), newManagerAdminToken(&file), newManagerAdoptKeys(&file))
 	return cmd
 }
 
@@ -113,6 +113,46 @@ audit events of the store that was lost, if there still is a copy.`,
 	}
 	cmd.Flags().StringVar(&from, "from", "", "backup `file`; none: the database was restored already")
 	return cmd
+}
+
+func newManagerAdoptKeys(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "adopt-keys",
+		Short: "Make the keys of this configuration those of its store",
+		Long: `Make the keys of this configuration those of its store: the one that signs answers
+to gateways, and the one that signs checkpoints of the audit log. A Manager whose
+keys are others than the store's refuses to start.
+
+Stop every Manager of the store first. Then give every gateway the new public key
+within the time that it goes on without contact (max_stale): a gateway refuses
+answers that are signed with another. Resources that the Manager publishes itself
+get it at once. Auditors need the new public key of the log, and the old one for
+checkpoints before.`,
+		Example: `  mv gateways.pem gateways-old.pem      # a new one is made
+  keyward manager adopt-keys --config manager.yaml
+  keyward manager --config manager.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := service.LoadConfig(*file)
+			if err != nil {
+				return err
+			}
+			list, err := service.AdoptKeys(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			for _, k := range list {
+				what := "is now " + k.Is
+				if k.Was == k.Is {
+					what = "is as it was"
+				}
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", k.Name, what); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
 }
 
 func newManagerAdminToken(file *string) *cobra.Command {

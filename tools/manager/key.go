@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -12,6 +13,8 @@ import (
 	"strings"
 
 	"keyward/manager/audit"
+	"keyward/manager/store"
+	"keyward/plugins/changes"
 )
 
 const keyType = "PRIVATE KEY"
@@ -86,4 +89,46 @@ func logKey(path string) (*audit.Key, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return key, nil
+}
+
+// claim refuses a key that is not the one of the store. file is where it is from.
+func claim(ctx context.Context, s *store.Store, name, public, file string) error {
+	known, err := s.ClaimKey(ctx, name, public)
+	if err != nil || known == public {
+		return err
+	}
+	return fmt.Errorf("%s: the key %s is not the one that the Managers of this store share, which is %s: use their file, or see keyward manager adopt-keys", file, public, known)
+}
+
+// An Adopted is a key that a store took in place of another.
+type Adopted struct {
+	Name, Was, Is string // Was empty: it had none
+}
+
+// AdoptKeys makes the keys of a configuration those of its store. No Manager may
+// run on it.
+func AdoptKeys(ctx context.Context, c *Config) ([]Adopted, error) {
+	s, err := store.Open(ctx, c.Store.DSN, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	key, err := signingKey(c.Gateways.SigningKey)
+	if err != nil {
+		return nil, fmt.Errorf("gateways: signing key: %w", err)
+	}
+	log, err := logKey(c.Log.Key)
+	if err != nil {
+		return nil, fmt.Errorf("log: key: %w", err)
+	}
+	list := []Adopted{
+		{Name: store.KeyGateways, Is: changes.FormatPublicKey(key.Public().(ed25519.PublicKey))},
+		{Name: store.KeyLog, Is: log.Public()},
+	}
+	for i := range list {
+		if list[i].Was, err = s.ReplaceKey(ctx, list[i].Name, list[i].Is); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }

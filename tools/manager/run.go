@@ -61,6 +61,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		return fmt.Errorf("gateways: signing key: %w", err)
 	}
 	public := changes.FormatPublicKey(key.Public().(ed25519.PublicKey))
+	if err := claim(ctx, s, store.KeyGateways, public, c.Gateways.SigningKey); err != nil {
+		return fmt.Errorf("gateways: signing key: %w", err)
+	}
 	log.Info("gateways need this public key", slog.String("key", public))
 	identifier, err := identifier(c.OIDC)
 	if err != nil {
@@ -98,6 +101,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	}
 	logKey, err := logKey(c.Log.Key)
 	if err != nil {
+		return fmt.Errorf("log: key: %w", err)
+	}
+	if err := claim(ctx, s, store.KeyLog, logKey.Public(), c.Log.Key); err != nil {
 		return fmt.Errorf("log: key: %w", err)
 	}
 	keeper, err := audit.NewKeeper(s, logKey, audit.Options{Log: log})
