@@ -1,26 +1,23 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"keyward/manager"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
+	"keyward/tests/testenv"
 )
 
 var errInjected = errors.New("injected fault")
@@ -30,21 +27,23 @@ var errInjected = errors.New("injected fault")
 type failing struct {
 	driver.Driver
 	left *atomic.Int64 // statements until the fault; negative: none
+	act  func() error  // is the fault
 }
 
 func (f failing) Open(name string) (driver.Conn, error) {
 	c, err := f.Driver.Open(name)
-	return &failingConn{c, f.left}, err
+	return &failingConn{c, f.left, f.act}, err
 }
 
 type failingConn struct {
 	driver.Conn
 	left *atomic.Int64
+	act  func() error
 }
 
 func (c *failingConn) fault() error {
 	if c.left.Add(-1) == 0 {
-		return errInjected
+		return c.act()
 	}
 	return nil
 }
@@ -80,7 +79,15 @@ func (t failingTx) Commit() error {
 	if err := t.c.fault(); err != nil {
 		return errors.Join(err, t.Rollback())
 	}
-	return t.Tx.Commit()
+	if err := t.Tx.Commit(); err != nil {
+		return err
+	}
+	if t.c.left.Load() == 1 { // after it, nothing can fail any more, but all can end
+		if err := t.c.fault(); !errors.Is(err, errInjected) {
+			return err
+		}
+	}
+	return nil
 }
 
 // newFailing returns a store whose writes fail once left has counted down.
@@ -95,7 +102,7 @@ func newFailing(t *testing.T) (s *Store, left *atomic.Int64) {
 	left = new(atomic.Int64)
 	left.Store(-1)
 	name := "failing-" + t.Name()
-	sql.Register(name, failing{plain.write.Driver(), left})
+	sql.Register(name, failing{plain.write.Driver(), left, func() error { return errInjected }})
 	write, err := openSQLite(name, path, true)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +116,11 @@ func newFailing(t *testing.T) (s *Store, left *atomic.Int64) {
 func dump(t *testing.T, s *Store) []string {
 	t.Helper()
 	var tables, lines []string
-	err := s.each(t.Context(), `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`, nil, func(rows *sql.Rows) error {
+	list := `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`
+	if s.dialect == postgres {
+		list = `SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename`
+	}
+	err := s.each(t.Context(), list, nil, func(rows *sql.Rows) error {
 		var name string
 		err := rows.Scan(&name)
 		tables = append(tables, name)
@@ -222,36 +233,66 @@ func TestAFaultAtAnyStatementLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestAFullDiskLeavesNothing fills a file system of the store's own.
 func TestAFullDiskLeavesNothing(t *testing.T) {
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "keyward.db"), Options{})
+	dir := testenv.SmallDisk(t, 4<<20)
+	s, err := Open(t.Context(), filepath.Join(dir, "keyward.db"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var pages int
-	if err := s.write.QueryRowContext(t.Context(), `PRAGMA page_count`).Scan(&pages); err != nil {
-		t.Fatal(err)
-	}
-	full := fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+2)
-	if _, err := s.write.ExecContext(t.Context(), full); err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; ; i++ {
-		if i == 1000 {
-			t.Fatal("the disk never got full")
-		}
-		before := dump(t, s)
-		_, err := s.Mutate(t.Context(), Mutation{By: manager.Self}, func(tx *Tx) error { return everything(t.Context(), fmt.Sprint("x", i), tx) })
+	ballast := filepath.Join(dir, "ballast")
+	fill := func() {
+		t.Helper()
+		f, err := os.Create(ballast)
 		if err != nil {
-			if diff := cmp.Diff(before, dump(t, s)); diff != "" {
-				t.Errorf("a full disk left (-before +after):\n%s", diff)
-			}
-			break
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for page := make([]byte, 4096); err == nil; {
+			_, err = f.Write(page)
 		}
 	}
-	if err := s.Ready(t.Context()); err != nil {
-		t.Errorf("a store on a full disk can't be read: %v", err)
+	generation := uint64(1)
+	for round := range 3 {
+		fill()
+		var before []string
+		for i := 0; ; i++ {
+			if i == 1000 {
+				t.Fatal("the disk never got full")
+			}
+			before = dump(t, s)
+			gen, err := s.Mutate(t.Context(), Mutation{By: manager.Self}, func(tx *Tx) error {
+				return everything(t.Context(), fmt.Sprintf("x%d-%d", round, i), tx)
+			})
+			if err != nil {
+				break
+			}
+			generation = gen
+		}
+		if diff := cmp.Diff(before, dump(t, s)); diff != "" {
+			t.Fatalf("a full disk left (-before +after):\n%s", diff)
+		}
+		if err := s.Ready(t.Context()); err != nil {
+			t.Errorf("a store on a full disk can't be read: %v", err)
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		// There is room again: it goes on without a restart.
+		gen, err := s.Mutate(t.Context(), Mutation{By: manager.Self}, func(tx *Tx) error {
+			return everything(t.Context(), fmt.Sprintf("x%d-again", round), tx)
+		})
+		if err != nil || gen != generation+1 {
+			t.Fatalf("after there was room again: generation %d after %d, %v", gen, generation, err)
+		}
+		generation = gen
 	}
+	st, err := s.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole(t, s, generation, st.Consumers)
 }
 
 func TestAChangeWithoutAnEventIsRefused(t *testing.T) {
@@ -262,100 +303,4 @@ func TestAChangeWithoutAnEventIsRefused(t *testing.T) {
 	if !errors.Is(err, errUnrecorded) {
 		t.Errorf("error = %v, want %v", err, errUnrecorded)
 	}
-}
-
-// killedStore names the database of a process that is to be killed.
-const killedStore = "KEYWARD_TEST_KILLED_STORE"
-
-func TestMain(m *testing.M) {
-	if path := os.Getenv(killedStore); path != "" {
-		mutateForever(path)
-	}
-	os.Exit(m.Run())
-}
-
-// mutateForever says each generation that was committed.
-func mutateForever(path string) {
-	ctx := context.Background()
-	s, err := Open(ctx, path, Options{})
-	if err != nil {
-		fmt.Println("open:", err)
-		os.Exit(1)
-	}
-	for {
-		gen, err := s.Mutate(ctx, Mutation{By: manager.Self}, func(tx *Tx) error {
-			return everything(ctx, fmt.Sprintf("x%d", tx.gen), tx)
-		})
-		if err != nil {
-			fmt.Println("mutate:", err)
-			os.Exit(1)
-		}
-		fmt.Println(gen)
-	}
-}
-
-func TestAKilledManagerLosesNothingThatItAnswered(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keyward.db")
-	for round := range 4 {
-		answered := killed(t, path, 3+2*round)
-		s, err := Open(t.Context(), path, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		st, err := s.Status(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if st.Generation < answered {
-			t.Errorf("generation %d was answered, the store has %d", answered, st.Generation)
-		}
-		entries, err := s.Log(t.Context(), 0, 1<<20)
-		generations, consumers := map[uint64]bool{}, int64(0)
-		for _, e := range entries {
-			generations[e.Event.Generation] = true
-			if e.Event.Action == "consumer.create" {
-				consumers++
-			}
-		}
-		if err != nil || uint64(len(generations)) != st.Generation || consumers != st.Consumers {
-			t.Errorf("%d generations in the audit log and %d in the store; %d consumers were created and %d are there; %v",
-				len(generations), st.Generation, consumers, st.Consumers, err)
-		}
-		w, err := s.Snapshot(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := snapshot.NewView(&w); err != nil {
-			t.Errorf("the snapshot after a kill: %v", err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// killed runs a process that makes changes, kills it after some answers and a
-// little more, and returns the last generation that it answered.
-func killed(t *testing.T, path string, answers int) (last uint64) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), killedStore+"="+path)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for n := 0; lines.Scan(); n++ {
-		if _, err := fmt.Sscan(lines.Text(), &last); err != nil {
-			t.Errorf("the process said %q", strings.TrimSpace(lines.Text()))
-		}
-		if n == answers {
-			time.AfterFunc(time.Duration(answers)*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		}
-	}
-	_ = cmd.Wait() // it was killed
-	return last
 }
