@@ -25,6 +25,9 @@ type lease struct {
 // hold reports whether the lease is held, after taking or renewing it if it can
 // be.
 func (l *lease) hold(now int64) bool {
+	if l.until > now+int64(leaseTime) || l.look > now+int64(leaseLook) {
+		l.until, l.look = 0, 0 // the clock was put back: others have not waited for it
+	}
 	if now < l.look && now < l.until-int64(leaseTime)/2 {
 		return true
 	}

@@ -76,7 +76,10 @@ func (p *Poller) Tick() {
 	if p.released || !p.lease.hold(now) {
 		return
 	}
+	// What was to be waited for is meant by the clock, which may be put back.
+	p.next = min(p.next, now+int64(longPause))
 	if q := p.waiting; q != nil {
+		q.asked = min(q.asked, now)
 		late := q.asked + int64(time.Duration(q.Wait)*time.Second+2*pollGrace)
 		if now < late {
 			return

@@ -59,7 +59,7 @@ func (g *Gate) lookAfter(now int64) {
 		return
 	}
 	s, reason := g.inForce(now)
-	expired := now >= g.open.expiry
+	expired := now >= g.open.expiry || now < g.open.expiry-expiryLook // the clock was put back
 	if expired {
 		g.open.expiry = now + expiryLook
 	}
