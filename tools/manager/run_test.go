@@ -138,7 +138,7 @@ func TestRun(t *testing.T) {
 	}
 	defer res.Body.Close()
 	metrics, err := io.ReadAll(res.Body)
-	if err != nil || !strings.Contains(string(metrics), "keyward_generation 3") ||
+	if err != nil || !strings.Contains(string(metrics), "keyward_generation 5") || // store, token, two keys, consumer
 		!strings.Contains(string(metrics), `keyward_api_requests_total{operation="POST /v1/consumers",status="201"} 1`) {
 		t.Errorf("metrics lack the request or the generation: %v", err)
 	}
