@@ -14,9 +14,10 @@ const (
 )
 
 // Link returns wasm with Envoy's ABI version exported behind Higress' own, for
-// the same function, and without what a gateway does not use: custom sections, and
-// names, files and lines of functions. Code and all else keep their bytes; linking
-// twice changes nothing.
+// the same function, without what a gateway does not use: custom sections, and
+// names, files and lines of functions; and with the control flow of functions as
+// WebAssembly has it, see package flow. All else keeps its bytes; linking twice
+// changes nothing.
 //
 // It fails when the result would not be loaded by both hosts; see [Interface.Check].
 func Link(wasm []byte) ([]byte, error) {
@@ -27,11 +28,15 @@ func Link(wasm []byte) ([]byte, error) {
 	if err := m.face().Check(); err != nil {
 		return nil, err
 	}
+	if err := m.restructure(); err != nil {
+		return nil, err
+	}
 	return m.link()
 }
 
-// Export is [Link] for a module that need not be fit for both hosts: whether
-// a host offers what it imports shows only when it is loaded.
+// Export is [Link] for a module that need not be fit for both hosts, whether a
+// host offers what it imports shows only when it is loaded, and whose code stays
+// as it was compiled.
 func Export(wasm []byte) ([]byte, error) {
 	m, err := parse(wasm)
 	if err != nil {

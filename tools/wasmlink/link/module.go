@@ -18,6 +18,7 @@ const (
 	functionSection = 3
 	exportSection   = 7
 	startSection    = 8
+	codeSection     = 10
 )
 
 // order is where a section stands in a module, by its number: the tag section

@@ -33,10 +33,9 @@ var kept = map[string]bool{"reflect.makeFuncStub": true, "reflect.methodValueCal
 
 var errSymbols = errors.New("the function table of the Go runtime is not in the known form")
 
-// dropSymbols takes out of a module's memory what only tracebacks show: names,
-// files and lines, a tenth of a plugin. The module before linking still has
-// them. Other modules than the Go toolchain's stay as they are.
-func dropSymbols(image []byte) (err error) {
+// withSymbols calls do with the table in a module's memory, if there is one: other
+// modules than the Go toolchain's have none.
+func withSymbols(image []byte, do func(*symbols) error) (err error) {
 	at := bytes.Index(image, pcMagic)
 	if at < 0 {
 		return nil
@@ -55,8 +54,13 @@ func dropSymbols(image []byte) (err error) {
 		t.end > uint64(len(t.b)) || t.funcs > uint64(len(t.b))/funcSize {
 		return errSymbols
 	}
-	return t.drop()
+	return do(t)
 }
+
+// dropSymbols takes out of a module's memory what only tracebacks show: names,
+// files and lines, a tenth of a plugin. The module before linking still has
+// them.
+func dropSymbols(image []byte) error { return withSymbols(image, (*symbols).drop) }
 
 // symbols is a function table; its parts follow each other.
 type symbols struct {

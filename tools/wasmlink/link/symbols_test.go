@@ -2,29 +2,13 @@ package link
 
 import (
 	"bytes"
-	"context"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
 func TestAProgramWithoutSymbolsStillRecovers(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "recover.wasm")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/recover")
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, msg)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	wasm := compile(t, "recover")
 	m, err := parse(wasm)
 	if err != nil {
 		t.Fatal(err)
@@ -52,14 +36,8 @@ func TestAProgramWithoutSymbolsStillRecovers(t *testing.T) {
 	if bytes.Contains(small, []byte("main.deep")) || len(small) > len(wasm)*95/100 {
 		t.Errorf("%d bytes of %d are left, or names are", len(small), len(wasm))
 	}
-	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer r.Close(ctx)
-	wasi_snapshot_preview1.MustInstantiate(ctx, r)
-	var stdout bytes.Buffer
-	_, err = r.InstantiateWithConfig(ctx, small, wazero.NewModuleConfig().WithStdout(&stdout).WithStderr(&stdout).WithSysWalltime().WithSysNanotime())
-	if !strings.HasPrefix(stdout.String(), "recovered") {
-		t.Errorf("it ended with %v: %.600s", err, stdout.String())
+	if got := output(t, small); !strings.HasPrefix(got, "recovered") {
+		t.Errorf("it ended with %.600s", got)
 	}
 }
 
