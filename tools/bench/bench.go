@@ -42,7 +42,12 @@ func bench(ctx context.Context, o options) (*result, error) {
 		return nil, err
 	}
 	defer up.close()
-	b := &bencher{options: o, envoy: files.envoy, dir: dir, upstream: up, env: kit.env}
+	rec, err := newRecorder()
+	if err != nil {
+		return nil, err
+	}
+	defer rec.close()
+	b := &bencher{options: o, envoy: files.envoy, dir: dir, upstream: up, recorder: rec, env: kit.env}
 	table, err := b.rounds(ctx, rows)
 	if err != nil {
 		return nil, err
@@ -60,6 +65,7 @@ type bencher struct {
 	envoy    string
 	dir      string // for configurations and logs
 	upstream *upstream
+	recorder *recorder
 	env      []string
 }
 
@@ -69,7 +75,7 @@ func (b *bencher) start(ctx context.Context, r row, workers int) (*envoy, error)
 		return nil, err
 	}
 	return startEnvoy(ctx, b.envoy, bootstrap{
-		name: r.name, listen: listen, upstream: b.upstream.addr, chain: r.chain, workers: workers,
+		name: r.name, listen: listen, upstream: b.upstream.addr, manager: b.recorder.addr, chain: r.chain, workers: workers,
 	}, b.env, b.dir)
 }
 
@@ -107,6 +113,7 @@ func (b *bencher) rounds(ctx context.Context, rows []row) ([]measured, error) {
 // answered and reached the upstream as the row wants it.
 func (b *bencher) measure(ctx context.Context, e *envoy, r row, n int) (sample, error) {
 	b.upstream.expect(r.reaches)
+	batches := b.recorder.batches.Load()
 	before, err := cpuTime(e.pid)
 	if err != nil {
 		return sample{}, err
@@ -121,6 +128,9 @@ func (b *bencher) measure(ctx context.Context, e *envoy, r row, n int) (sample, 
 	}
 	if err := b.upstream.check(n); err != nil {
 		return sample{}, fmt.Errorf("row %q: %w\n%s", r.name, err, e.tail())
+	}
+	if r.records && b.recorder.batches.Load() == batches {
+		return sample{}, fmt.Errorf("row %q: no records came", r.name)
 	}
 	slices.Sort(took)
 	return sample{

@@ -12,6 +12,7 @@ type bootstrap struct {
 	name     string
 	listen   string
 	upstream string
+	manager  string // "": none
 	chain    []*plugin
 	workers  int
 }
@@ -43,6 +44,14 @@ func (b bootstrap) render() ([]byte, error) {
 			"routes": []object{route(mcpTarget, mcpPath), route(llmTarget, llmPath)},
 		}}},
 	}
+	clusters := []object{static(cluster, upstream)}
+	if b.manager != "" {
+		addr, err := address(b.manager)
+		if err != nil {
+			return nil, err
+		}
+		clusters = append(clusters, static(managerCluster, addr))
+	}
 	return json.Marshal(object{"static_resources": object{
 		"listeners": []object{{
 			"name": "bench", "address": listen,
@@ -50,13 +59,17 @@ func (b bootstrap) render() ([]byte, error) {
 			"connection_balance_config": object{"exact_balance": object{}},
 			"filter_chains":             []object{{"filters": []object{filter("network", manager)}}},
 		}},
-		"clusters": []object{{
-			"name": cluster, "type": "STATIC",
-			"load_assignment": object{"cluster_name": cluster, "endpoints": []object{{
-				"lb_endpoints": []object{{"endpoint": object{"address": upstream}}},
-			}}},
-		}},
+		"clusters": clusters,
 	}})
+}
+
+func static(name string, address object) object {
+	return object{
+		"name": name, "type": "STATIC",
+		"load_assignment": object{"cluster_name": name, "endpoints": []object{{
+			"lb_endpoints": []object{{"endpoint": object{"address": address}}},
+		}}},
+	}
 }
 
 func route(name, path string) object {

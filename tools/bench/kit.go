@@ -34,13 +34,15 @@ const bodyBytes = 1024
 
 // A kit is what the plugins are configured with and the requests are made of.
 type kit struct {
-	token   string // the consumer's
-	key     string // the target's real one
-	config  string // of gate and key-swap
-	topdown string // of peer-topdown
-	verdict string // of stamp: what gate would set
-	answer  string // the upstream's
-	env     []string
+	token  string // the consumer's
+	key    string // the target's real one
+	config string // of gate and key-swap
+	// recorded is config with a Manager beside it, who takes records.
+	recorded string
+	topdown  string // of peer-topdown
+	verdict  string // of stamp: what gate would set
+	answer   string // the upstream's
+	env      []string
 }
 
 // newKit makes fresh secrets and a snapshot around them.
@@ -59,6 +61,9 @@ func newKit() (*kit, error) {
 		return nil, err
 	}
 	k.config = `{"snapshot":` + string(snapshot.Encode(s)) + `}`
+	if err := k.follow(); err != nil {
+		return nil, err
+	}
 	k.verdict = verdict.Property + "=" + string(verdict.Verdict{
 		Consumer: consumerID, Target: mcpTarget, Credential: s.Credentials[0].ID,
 		Generation: s.Generation, Decision: "01JDXN3Z5T0000000000000000",

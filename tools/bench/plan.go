@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"slices"
+
+	"keyward/plugins/live"
 )
 
 // A plugin is one wasm module with its configuration.
@@ -24,6 +26,7 @@ type row struct {
 	// reaches is what the upstream must see of some headers on every request; ""
 	// is absent. A row that does not do its work is not measured.
 	reaches map[string]string
+	records bool // it sends records to the recorder
 	// helper rows are measured and printed, and are no part of dist/bench.json.
 	helper bool
 }
@@ -35,6 +38,7 @@ func plan(k *kit, f *files) []row {
 	stamp := &plugin{name: "stamp", wasm: f.floor, config: k.verdict}
 	gate := &plugin{name: "gate", wasm: f.gate, config: k.config, holds: true}
 	swap := &plugin{name: "key-swap", wasm: f.keySwap, config: k.config, env: []string{gatewayKeys}, holds: true}
+	recording := &plugin{name: "gate-recording", wasm: f.gate, config: k.recorded, env: []string{live.EnvToken}, holds: true}
 	transformer := &plugin{name: "peer-transformer", wasm: f.transformer, config: transformerConfig, holds: true}
 	topdown := &plugin{name: "peer-topdown", wasm: f.topdown, config: k.topdown, holds: true}
 
@@ -50,11 +54,15 @@ func plan(k *kit, f *files) []row {
 		{name: "stamp+key-swap", chain: []*plugin{stamp, swap}, call: mcp, reaches: swapped, helper: true},
 		{name: "gate", chain: []*plugin{gate}, call: mcp, reaches: removed},
 		{name: "chain-mcp", chain: []*plugin{gate, swap}, call: mcp, reaches: swapped},
+		{name: recordedRow, chain: []*plugin{recording, swap}, call: mcp, reaches: swapped, records: true, helper: true},
 		{name: "chain-llm", chain: []*plugin{gate, swap}, call: llm, reaches: swapped},
 		{name: "peer-transformer", chain: []*plugin{transformer}, call: mcp, reaches: map[string]string{transformerHeader: transformerValue}},
 		{name: "peer-topdown", chain: []*plugin{topdown}, call: mcp, reaches: untouched},
 	}
 }
+
+// recordedRow is chain-mcp whose decisions are recorded.
+const recordedRow = "chain-mcp+records"
 
 // The peer's one header edit.
 const (

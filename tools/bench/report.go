@@ -21,6 +21,9 @@ var bars = []struct {
 	{"peer-topdown", "OPA's topdown in a plugin", 1.0 / 3},
 }
 
+// mostRecording is the share of the chain's time that recording may add.
+const mostRecording = 0.05
+
 // Limits of one plugin.
 const (
 	mostBytes   = 4 << 20
@@ -60,6 +63,10 @@ func (r *result) verdicts() []string {
 		}
 		lines = append(lines, fmt.Sprintf("%s: chain-mcp adds %.2f of what %s adds; at most %.2f",
 			met(chain/peer <= bar.most), chain/peer, bar.says, bar.most))
+	}
+	if recorded, ok := r.added(recordedRow); ok && chain > 0 {
+		share := recorded/chain - 1
+		lines = append(lines, fmt.Sprintf("%s: recording adds %.1f %% to what chain-mcp takes of the CPU; at most %.0f", met(share <= mostRecording), 100*share, 100*mostRecording))
 	}
 	for _, p := range r.plugins {
 		if p.name != "gate" && p.name != "key-swap" {
