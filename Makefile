@@ -56,8 +56,12 @@ bench-scale: plugins ## measure what grows with the number of consumers, into di
 	$(GO) run ./tools/bench/scale $(BENCHFLAGS)
 
 .PHONY: bench-audit
-bench-audit: ## measure the audit log and its verifier, into dist/audit.json
-	$(GO) run ./tools/bench/audit -json dist/audit.json $(BENCHFLAGS)
+bench-audit: plugins ## measure the audit log, kill gateway, Manager and homeserver KILLS=100 times, into dist/audit.json
+	$(GO) run ./tools/bench $(BENCHFLAGS) -rows none,chain-mcp,chain-mcp+records -json dist/bench-audit.json
+	RECORDS=$(or $(RECORDS),1000000) MUTATIONS=$(or $(MUTATIONS),10000) KILLS=$(or $(KILLS),100) CALLS=$(or $(CALLS),10000) OUT=dist/audit.json \
+		$(GO) test -count=1 -timeout=120m -v -run='^(TestMeasure|TestKillsLoseAndDoubleNothing)$$' ./tests/e2e/audit | grep -v '^ *[{\[]'
+	cat dist/audit.json
+
 .PHONY: bench-workers
 bench-workers: plugins ## measure Workers from creation to first calls, N=50 at once, into dist/bench-workers.json
 	KEYWARD_BENCH_WORKERS=$(or $(N),50) $(GO) test -count=1 -timeout=30m -v -run='^TestBenchWorkers$$' ./tests/e2e/workers | grep -v time=

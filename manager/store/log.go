@@ -55,11 +55,11 @@ func (a *appender) add(e manager.Entry) error {
 	if ev == nil {
 		ev = &manager.Event{}
 	}
-	sequence, verdict := r.Sequence, ""
+	sequence, verdict := int64(r.Sequence), ""
 	if e.Record != nil {
 		verdict = r.Verdict.String()
 	}
-	a.rows = append(a.rows, a.size+a.n, string(body), base64.StdEncoding.EncodeToString(hash[:]), e.Time.UnixMilli(), string(e.Kind),
+	a.rows = append(a.rows, int64(a.size+a.n), string(body), base64.StdEncoding.EncodeToString(hash[:]), e.Time.UnixMilli(), string(e.Kind),
 		searchable(r.ID+ev.Request), e.Gateway, e.VM, sequence,
 		searchable(e.Consumer()), searchable(r.Target), searchable(r.Method+ev.Action), searchable(r.Name),
 		verdict, string(r.Reason), searchable(strings.Join(r.Rules, "\n")), ev.Actor.ID, string(ev.Kind), ev.Object)
@@ -70,16 +70,15 @@ func (a *appender) add(e manager.Entry) error {
 // searchable is s as PostgreSQL can keep it.
 func searchable(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
 
-// logChunk is how many rows one statement inserts where a round trip costs more
-// than a statement; PostgreSQL binds up to 65,535 values.
-const logChunk = 128
-
-func insertLog(rows int) string {
-	return `INSERT INTO log (` + logColumns + `) VALUES ` + marks(rows, logColumnCount)
-}
-
-// insertChunk has always the same text, by which the driver knows it again.
-var insertChunk = insertLog(logChunk)
+// insertRow inserts one row, for SQLite. insertColumns inserts any number of rows,
+// for PostgreSQL, where a round trip costs more than a row: each argument is a
+// column.
+var (
+	insertRow     = `INSERT INTO log (` + logColumns + `) VALUES ` + marks(1, logColumnCount)
+	insertColumns = `INSERT INTO log (` + logColumns + `) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[],
+		$5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[],
+		$14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[])`
+)
 
 // commit writes the entries; the transaction is for the caller to commit.
 func (a *appender) commit(ctx context.Context) error {
@@ -103,16 +102,30 @@ func (a *appender) insert(ctx context.Context) error {
 		}
 		return nil
 	}
-	for rows := range slices.Chunk(a.rows, logChunk*logColumnCount) {
-		text := insertChunk
-		if n := len(rows) / logColumnCount; n < logChunk {
-			text = insertLog(n)
-		}
-		if _, err := a.tx.ExecContext(ctx, text, rows...); err != nil {
-			return err
+	_, err := a.tx.ExecContext(ctx, insertColumns, a.columns()...)
+	return err
+}
+
+// columns are the values of all rows, column by column.
+func (a *appender) columns() []any {
+	list := make([]any, logColumnCount)
+	for c := range list {
+		if _, text := a.rows[c].(string); text {
+			list[c] = column[string](a.rows, c)
+		} else {
+			list[c] = column[int64](a.rows, c)
 		}
 	}
-	return nil
+	return list
+}
+
+// column is a column of rows.
+func column[T any](rows []any, c int) []T {
+	list := make([]T, 0, len(rows)/logColumnCount)
+	for ; c < len(rows); c += logColumnCount {
+		list = append(list, rows[c].(T))
+	}
+	return list
 }
 
 // marks are the parameters of rows of columns: ($1, $2), ($3, $4).

@@ -41,7 +41,7 @@ type Store struct {
 	seen    *signal // a gateway confirmed something
 	logged  *signal // the log grew
 	batches batches
-	// insertOne inserts one row of the log; nil: PostgreSQL takes many at once.
+	// insertOne inserts one row of the log; nil: PostgreSQL takes all of them at once.
 	insertOne *sql.Stmt
 }
 
@@ -87,7 +87,7 @@ func (s *Store) init(ctx context.Context) error {
 	}
 	if s.write != s.read { // SQLite, which knows a statement by its Stmt alone
 		var err error
-		if s.insertOne, err = s.write.PrepareContext(ctx, insertLog(1)); err != nil {
+		if s.insertOne, err = s.write.PrepareContext(ctx, insertRow); err != nil {
 			return err
 		}
 	}

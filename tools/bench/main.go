@@ -1,7 +1,7 @@
 // Command bench measures what Keyward's plugins cost in a real Envoy, beside
 // an Envoy without plugins, an empty plugin and two peers, all in one run.
 //
-// It prints one table and writes dist/bench.json; with -record also
+// It prints one table and writes dist/bench.json, or what -json names; with -record also
 // docs/results/bench-DATE.md. Run `make plugins` before it. What it installs
 // and builds on the way (Envoy, the peers) is kept in the user's cache folder.
 //
@@ -45,6 +45,7 @@ type options struct {
 	connections int // that send requests, each one at a time
 	compiles    int // timed wazero compilations per plugin
 	rows        map[string]bool
+	json        string // file to write
 	record      bool
 }
 
@@ -58,6 +59,7 @@ func parse(args []string) (options, error) {
 	fast := flags.Bool("quick", false, "few and short rounds: shows that all works, its figures are rough")
 	rounds := flags.Int("rounds", 0, "number of rounds, at least 1 (0: 7, or 3 with -quick)")
 	rows := flags.String("rows", "", "measure only these rows and none, separated by commas (empty: all)")
+	json := flags.String("json", "dist/bench.json", "`file` to write")
 	record := flags.Bool("record", false, "write the table to docs/results/bench-DATE.md too")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -69,7 +71,7 @@ func parse(args []string) (options, error) {
 	if *rounds > 0 {
 		o.rounds = *rounds
 	}
-	o.record = *record
+	o.json, o.record = *json, *record
 	if *rows != "" {
 		o.rows = map[string]bool{"none": true}
 		for name := range strings.SplitSeq(*rows, ",") {
@@ -96,7 +98,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Print("\n", result.table())
-	if err := result.writeJSON("dist/bench.json"); err != nil {
+	if err := result.writeJSON(o.json); err != nil {
 		return err
 	}
 	if o.record {
