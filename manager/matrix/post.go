@@ -139,10 +139,13 @@ func (d *directory) has(consumer string) bool {
 
 // roomsOf returns the rooms that show e.
 func (d *directory) roomsOf(e message.Entry) []string {
-	if e.Kind == message.Action && d.has(e.Consumer) {
-		return []string{manager.ManagerRoom, manager.RoomID(manager.RoomWorker, e.Consumer)}
+	if e.Kind == message.Action {
+		if d.has(e.Consumer) {
+			return []string{manager.ManagerRoom, manager.RoomID(manager.RoomWorker, e.Consumer)}
+		}
+		return []string{manager.ManagerRoom}
 	}
-	if e.Kind == message.Action || e.Kind == message.Gap || !d.has(e.Consumer) {
+	if e.Kind == message.Gap || !d.has(e.Consumer) {
 		return append([]string{manager.ManagerRoom}, d.shared[e.Consumer]...)
 	}
 	return append([]string{manager.RoomID(manager.RoomWorker, e.Consumer)}, d.shared[e.Consumer]...)

@@ -22,6 +22,9 @@ type Result struct {
 }
 
 func main() {
+	if len(os.Args) > 1 {
+		unwell(os.Args[1])
+	}
 	var r Result
 	mcp, auth, err := server()
 	if err != nil {
