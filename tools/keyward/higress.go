@@ -20,9 +20,9 @@ import (
 func newImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import",
-		Short: "Take over routes and consumers of a Higress gateway",
+		Short: "Take over routes and consumers of a Higress gateway, and Workers of HiClaw",
 	}
-	cmd.AddCommand(newImportHigress())
+	cmd.AddCommand(newImportHigress(), newImportHiclaw())
 	return cmd
 }
 

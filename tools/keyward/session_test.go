@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http/httptest"
@@ -34,7 +35,7 @@ func newTestManager(t testing.TB) testManager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(slog.DiscardHandler)})
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(slog.DiscardHandler), Workers: noBackend{s}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +47,16 @@ func newTestManager(t testing.TB) testManager {
 	}
 	return m
 }
+
+// noBackend lets Workers be made, which then wait for a container for ever.
+type noBackend struct{ *store.Store }
+
+func (b noBackend) Status(ctx context.Context, id string) (manager.WorkerStatus, error) {
+	w, err := b.Worker(ctx, id)
+	return manager.WorkerStatus{Worker: w}, err
+}
+
+func (noBackend) Logs(context.Context, string, int) ([]byte, error) { return nil, nil }
 
 // try runs a command against m, and returns what it printed.
 func (m testManager) try(args ...string) (string, error) {
