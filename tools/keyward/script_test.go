@@ -1,11 +1,17 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"keyward/policies"
 )
 
 func TestMain(m *testing.M) {
@@ -27,9 +33,10 @@ func TestScripts(t *testing.T) {
 			m := newTestManager(e.T().(testing.TB))
 			e.Setenv(envManager, m.url)
 			e.Setenv(envTokenFile, m.token)
-			return nil
+			e.Values["manager"] = m
+			return os.WriteFile(filepath.Join(e.WorkDir, "log.key.pub"), []byte(m.logKey+"\n"), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"get-id": getID},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"get-id": getID, "record": recordCall},
 	})
 }
 
@@ -40,6 +47,28 @@ func getID(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: get-id VARIABLE")
 	}
 	ts.Setenv(args[0], lastLine(ts.ReadFile("stdout")))
+}
+
+// recordCall is what a gateway does: it puts the decision of a call into the log, by
+// its number, consumer, tool, reason of a denial or "allow", and deciding rule.
+func recordCall(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: record NUMBER CONSUMER TOOL allow|REASON RULE")
+	}
+	n, err := strconv.ParseUint(args[0], 10, 63)
+	ts.Check(err)
+	ts.Check(ts.Value("manager").(testManager).record(n, args[1], args[2], policies.Reason(args[3]), args[4]))
+}
+
+func (m testManager) record(n uint64, consumer, tool string, reason policies.Reason, rule string) error {
+	r := policies.Record{
+		Type: policies.RecordDecision, ID: fmt.Sprintf("01J%d", n), Time: time.Now().UTC(), Sequence: n, Kind: policies.KindMCP,
+		Consumer: consumer, Target: "github", Method: "tools/call", Name: tool, Verdict: policies.Allow, Rules: []string{rule},
+	}
+	if reason != "allow" {
+		r.Verdict, r.Reason = policies.Deny, reason
+	}
+	return m.store.AppendRecords(m.t.Context(), "edge", "a.1", []policies.Record{r})
 }
 
 func lastLine(s string) string {

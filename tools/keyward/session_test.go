@@ -13,6 +13,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/api"
+	"keyward/manager/audit"
 	"keyward/manager/rego"
 	"keyward/manager/store"
 )
@@ -21,6 +22,8 @@ import (
 type testManager struct {
 	t          testing.TB
 	url, token string
+	store      *store.Store
+	logKey     string // public key of its log
 }
 
 func newTestManager(t testing.TB) testManager {
@@ -35,13 +38,14 @@ func newTestManager(t testing.TB) testManager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(slog.DiscardHandler), Workers: noBackend{s}})
+	keeper := newTestKeeper(t, s)
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Keeper: keeper, Log: slog.New(slog.DiscardHandler), Workers: noBackend{s}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(a)
 	t.Cleanup(srv.Close)
-	m := testManager{t, srv.URL, filepath.Join(dir, "admin.token")}
+	m := testManager{t, srv.URL, filepath.Join(dir, "admin.token"), s, keeper.PublicKey()}
 	if err := os.WriteFile(m.token, []byte(first.Secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +61,23 @@ func (b noBackend) Status(ctx context.Context, id string) (manager.WorkerStatus,
 }
 
 func (noBackend) Logs(context.Context, string, int) ([]byte, error) { return nil, nil }
+
+func newTestKeeper(t testing.TB, s *store.Store) *audit.Keeper {
+	t.Helper()
+	private, public, err := audit.NewKey("keyward.test/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := audit.ParseKey(private, public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := audit.NewKeeper(s, key, audit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
 
 // try runs a command against m, and returns what it printed.
 func (m testManager) try(args ...string) (string, error) {
