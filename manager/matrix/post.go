@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"keyward/manager"
 	"keyward/manager/matrix/message"
@@ -170,9 +171,19 @@ func options(lane manager.Lane, log string) message.Options {
 // kinds maps what a gateway decides about.
 var kinds = map[policies.Kind]message.Kind{policies.KindMCP: message.MCP, policies.KindLLM: message.LLM, policies.KindHTTP: message.HTTP}
 
-// shown returns what rooms show of an entry of the log; false: nothing. The end
-// of a request whose decision was shown is noise, and what is damaged or was
-// taken by retention has nothing to show.
+// slow is from when on the end of a request, whose decision was shown, is worth a
+// line of its own.
+const slow = time.Second
+
+// telling reports whether the end of a request tells what its decision did not: an
+// answer that was long in coming, failed, or never came.
+func telling(r *policies.Record) bool {
+	return r.Consumer != "" && r.Kind != policies.KindLLM && (r.Duration >= slow || r.Status >= 400 || r.Status == 0)
+}
+
+// shown returns what rooms show of an entry of the log; false: nothing. Most ends
+// of requests whose decision was shown are noise, and what is damaged or was taken
+// by retention has nothing to show.
 func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 	e := message.Entry{Index: le.Position, Time: le.Time}
 	switch {
@@ -204,6 +215,10 @@ func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 		case e.Kind == "":
 			e.Kind = message.HTTP
 		}
+	case le.Kind == manager.EntryOutcome && le.Record != nil && telling(le.Record):
+		r := le.Record
+		e.Kind, e.ID, e.Time, e.Consumer, e.Target, e.Name = message.Outcome, r.ID, r.Time, r.Consumer, r.Target, r.Name
+		e.Status, e.Duration, e.Bytes = r.Status, r.Duration, r.ResponseBytes
 	default:
 		return e, false
 	}

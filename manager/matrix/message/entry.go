@@ -19,6 +19,8 @@ const (
 	Action Kind = "action" // something that was done in the Manager
 	Gap    Kind = "gap"    // records that a gateway could not keep
 	Cut    Kind = "cut"    // an open stream that was ended
+	// Outcome is how a request ended whose decision was shown before.
+	Outcome Kind = "outcome"
 )
 
 // An Entry is what a room shows of one entry of the audit log. All its text
@@ -40,6 +42,7 @@ type Entry struct {
 	Rules     []string // deciding rules as file:row
 	Status    int      // HTTP status of the answer
 	Duration  time.Duration
+	Bytes     uint64 // of the answer's body
 
 	Actor  string // of an action: who
 	Did    string // of an action: what, such as consumer.suspend

@@ -69,10 +69,25 @@ func lineOf(e Entry) *line {
 		l.foreign(" · ", e.Target, maxName)
 		l.foreign(" · because ", string(e.Reason), maxName)
 		l.foreign(" · ", e.ID, maxName)
+	case Outcome:
+		l.outcome(e)
 	default:
 		l.request(e)
 	}
 	return l
+}
+
+func (l *line) outcome(e Entry) {
+	status := "without an answer"
+	if e.Status != 0 {
+		status = "status " + strconv.Itoa(e.Status)
+	}
+	l.strong("↳ " + clock(e.Time.Add(e.Duration)) + " ended")
+	l.own(" · " + status + " · " + strconv.FormatInt(e.Duration.Milliseconds(), 10) + " ms · " + strconv.FormatUint(e.Bytes, 10) + " bytes")
+	l.foreign(" · ", e.Consumer, maxName)
+	l.foreign(" · ", e.Target, maxName)
+	l.foreign(" · ", e.Name, maxName)
+	l.foreign(" · ", e.ID, maxName)
 }
 
 func (l *line) request(e Entry) {

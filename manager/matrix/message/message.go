@@ -59,6 +59,7 @@ type Record struct {
 	Reason   string `json:"reason,omitempty"`
 	Status   int    `json:"status,omitempty"`
 	Millis   int64  `json:"duration_ms,omitempty"`
+	Bytes    uint64 `json:"response_bytes,omitempty"`
 	Actor    string `json:"actor,omitempty"`
 	Did      string `json:"action,omitempty"`
 	Object   string `json:"object,omitempty"`
@@ -175,10 +176,10 @@ func recordOf(e Entry) Record {
 		Index: e.Index, Time: e.Time.UTC().Format(time.RFC3339Nano), Kind: Kind(Text(string(e.Kind), maxName)), ID: Text(e.ID, maxName),
 		Consumer: Text(e.Consumer, maxName), Target: Text(e.Target, maxName),
 		Method: Text(e.Method, maxName), Name: Text(e.Name, maxName),
-		Reason: Text(string(e.Reason), maxName), Status: e.Status, Millis: e.Duration.Milliseconds(),
+		Reason: Text(string(e.Reason), maxName), Status: e.Status, Millis: e.Duration.Milliseconds(), Bytes: e.Bytes,
 		Actor: Text(e.Actor, maxName), Did: Text(e.Did, maxName), Object: Text(e.Object, maxName), Lost: e.Lost,
 	}
-	if e.Kind != Action && e.Kind != Gap {
+	if e.Kind != Action && e.Kind != Gap && e.Kind != Outcome {
 		r.Verdict = e.Verdict.String()
 	}
 	return r

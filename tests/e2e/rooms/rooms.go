@@ -18,7 +18,8 @@ const maxPage = 64 << 20
 // A Timeline is what a room shows, oldest first.
 type Timeline struct {
 	Messages []Message
-	Entries  []Entry // one by one
+	Entries  []Entry // one by one, but for ends of requests
+	Ends     []Entry // of requests whose decision is among Entries
 	Counted  int     // in digests
 }
 
@@ -102,7 +103,13 @@ func Read(ctx context.Context, homeserver, token, room string) (Timeline, error)
 		if m.Records == nil {
 			continue
 		}
-		tl.Entries = append(tl.Entries, m.Records.Entries...)
+		for _, e := range m.Records.Entries {
+			if e.Kind == "outcome" {
+				tl.Ends = append(tl.Ends, e)
+			} else {
+				tl.Entries = append(tl.Entries, e)
+			}
+		}
 		for _, d := range m.Records.Digests {
 			tl.Counted += d.Count
 		}
