@@ -18,10 +18,16 @@ func TestEndsThatTellSomethingAreShown(t *testing.T) {
 		r    policies.Record
 		want string // "": nothing
 	}{
-		{"a stream that was long open", policies.Record{Consumer: "worker-a", Kind: policies.KindMCP, Status: 200, Duration: 90 * time.Second, ResponseBytes: 7},
-			"↳ 12:01:30 ended · status 200 · 90000 ms · 7 bytes · worker-a · github · a<b · 01J"},
-		{"a failure of the server", policies.Record{Consumer: "worker-a", Kind: policies.KindHTTP, Status: 502, Duration: time.Millisecond},
-			"↳ 12:00:00 ended · status 502 · 1 ms · 0 bytes · worker-a · github · a<b · 01J"},
+		{
+			"a stream that was long open",
+			policies.Record{Consumer: "worker-a", Kind: policies.KindMCP, Status: 200, Duration: 90 * time.Second, ResponseBytes: 7},
+			"↳ 12:01:30 ended · status 200 · 90000 ms · 7 bytes · worker-a · github · a<b · 01J",
+		},
+		{
+			"a failure of the server",
+			policies.Record{Consumer: "worker-a", Kind: policies.KindHTTP, Status: 502, Duration: time.Millisecond},
+			"↳ 12:00:00 ended · status 502 · 1 ms · 0 bytes · worker-a · github · a<b · 01J",
+		},
 		{"no answer", policies.Record{Consumer: "worker-a", Kind: policies.KindMCP}, "↳ 12:00:00 ended · without an answer · 0 ms · 0 bytes · worker-a · github · a<b · 01J"},
 		{"as usual", policies.Record{Consumer: "worker-a", Kind: policies.KindMCP, Status: 200, Duration: 40 * time.Millisecond}, ""},
 		{"what is counted", policies.Record{Consumer: "worker-a", Kind: policies.KindLLM, Status: 500}, ""},
