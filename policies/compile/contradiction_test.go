@@ -34,6 +34,12 @@ func TestWhereOPAContradictsItself(t *testing.T) {
 			oddly: `{"c": 2}`, want: "eval_conflict_error",
 		},
 		{
+			name:   "walk changes a path that it has handed out, so that an object has a key twice",
+			policy: "p := {k: 1 | some x in [1, 2]; walk(input, [k, _])}",
+			data:   `{}`, input: `{"a":["x","y"]}`,
+			odd: oracleOptions{raw: true}, oddly: `{[]: 1, ["a"]: 1, ["a", 0]: 1, ["a", 0]: 1, ["a", 1]: 1}`, want: `{[]: 1, ["a"]: 1, ["a", 0]: 1, ["a", 1]: 1}`,
+		},
+		{
 			name:   "the index of rules hides an error in front of what it looks at",
 			policy: "p if { 1 / input.n == 1; input.k == \"a\" }",
 			data:   `{}`, input: `{"k":"b","n":0}`, strict: true,

@@ -3,7 +3,6 @@ package compile
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,18 +13,16 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
-	"github.com/open-policy-agent/opa/v1/topdown/lineage"
 	"github.com/open-policy-agent/opa/v1/util"
 
 	"keyward/policies/engine"
 )
 
-// Explanations are how much of an evaluation [Topdown.Explain] tells: all of it,
+// Explanations are how much of an evaluation [ExplainQuery] tells: all of it,
 // all with the steps of unification, what failed, or the notes of trace() alone.
 var Explanations = []string{"full", "debug", "fails", "notes"}
 
-// Topdown is a policy as OPA itself evaluates it, to explain a result with, or
-// to hold the engine against. It is used by one goroutine at a time.
+// Topdown is a policy as OPA itself evaluates it, to hold the engine against. It is used by one goroutine at a time.
 type Topdown struct {
 	compiler *ast.Compiler
 	query    ast.Body
@@ -67,7 +64,7 @@ func (t *Topdown) Eval(ctx context.Context, input []byte, now int64) (string, er
 	if err != nil {
 		return "", err
 	}
-	return t.eval(ctx, v, now, nil)
+	return t.eval(ctx, v, now)
 }
 
 // Prepare returns a function that evaluates the rule for one input, read
@@ -78,7 +75,7 @@ func (t *Topdown) Prepare(input []byte) (func(context.Context) error, error) {
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		_, err := t.eval(ctx, v, 0, nil)
+		_, err := t.eval(ctx, v, 0)
 		return err
 	}, nil
 }
@@ -98,25 +95,14 @@ func inputValue(input []byte) (ast.Value, error) {
 	return v, nil
 }
 
-// Explain is Eval, and returns what OPA did, as much as [Explanations] says: also
-// when that ended in an error of the policy.
-func (t *Topdown) Explain(ctx context.Context, input []byte, now int64, how string) (string, Explanation, error) {
+func knownExplanation(how string) error {
 	if !slices.Contains(Explanations, how) {
-		return "", nil, fmt.Errorf("explanation %q is not %s", how, strings.Join(Explanations, ", "))
+		return fmt.Errorf("explanation %q is not %s", how, strings.Join(Explanations, ", "))
 	}
-	in, err := inputValue(input)
-	if err != nil {
-		return "", nil, err
-	}
-	trace := topdown.NewBufferTracer()
-	v, err := t.eval(ctx, in, now, trace)
-	filter := map[string]func([]*topdown.Event) []*topdown.Event{
-		"full": lineage.Full, "debug": lineage.Debug, "fails": lineage.Fails, "notes": lineage.Notes,
-	}[how]
-	return v, append(Explanation{}, filter(*trace)...), err
+	return nil
 }
 
-func (t *Topdown) eval(ctx context.Context, input ast.Value, now int64, trace topdown.QueryTracer) (string, error) {
+func (t *Topdown) eval(ctx context.Context, input ast.Value, now int64) (string, error) {
 	txn, err := t.store.NewTransaction(ctx)
 	if err != nil {
 		return "", err
@@ -126,9 +112,6 @@ func (t *Topdown) eval(ctx context.Context, input ast.Value, now int64, trace to
 	defer context.AfterFunc(ctx, stop.Cancel)()
 	q := topdown.NewQuery(t.query).WithCompiler(t.compiler).WithStore(t.store).WithTransaction(txn).
 		WithTime(time.Unix(0, now)).WithStrictBuiltinErrors(t.strict).WithCancel(stop)
-	if trace != nil {
-		q = q.WithQueryTracer(trace)
-	}
 	if input != nil {
 		q = q.WithInput(ast.NewTerm(input))
 	}
@@ -137,22 +120,6 @@ func (t *Topdown) eval(ctx context.Context, input ast.Value, now int64, trace to
 		return "", err
 	}
 	return rs[0]["x"].String(), nil
-}
-
-// Agrees reports whether OPA ended as the engine did: with the same value as
-// Rego writes it, or the same kind of error.
-func Agrees(topdownValue string, topdownErr error, v engine.Value, err error) bool {
-	var theirs *topdown.Error
-	var ours *engine.Error
-	switch {
-	case errors.As(topdownErr, &theirs):
-		return errors.As(err, &ours) && string(ours.Code) == theirs.Code
-	case topdownErr != nil || err != nil:
-		return false
-	case v.IsUndefined():
-		return topdownValue == ""
-	}
-	return topdownValue == regoValue(v).String()
 }
 
 // An Explanation is what OPA did, step by step.

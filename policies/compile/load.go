@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/loader"
+	"github.com/open-policy-agent/opa/v1/util"
 )
 
 // Load reads policy and data from paths as `opa` does: Rego files, JSON and
@@ -52,9 +54,21 @@ func Load(paths []string, withTests bool) (Source, error) {
 		src.Modules[name] = text
 	}
 	if len(src.Modules) == 0 {
-		return Source{}, errors.New("no Rego files in " + strings.Join(paths, ", "))
+		return src, fmt.Errorf("%w in %s", ErrNoRego, strings.Join(paths, ", "))
 	}
 	return src, nil
+}
+
+// ErrNoRego is the error of [Load] where there are no policies; data there may be.
+var ErrNoRego = errors.New("no Rego files")
+
+// JSONOf returns the JSON of a document of YAML.
+func JSONOf(document []byte) ([]byte, error) {
+	var x any
+	if err := util.Unmarshal(document, &x); err != nil {
+		return nil, err
+	}
+	return json.Marshal(x)
 }
 
 // LoadBundles reads bundles as `opa -b` does: archives, or folders of which only

@@ -26,7 +26,7 @@ type lowerer struct {
 
 // lower returns the image of plan with data as its base document. Plans become
 // entrypoints in their order: of rules, giving their value, or of any queries,
-// giving the set of their bindings. Titles of rules may be nil.
+// giving an array of their bindings. Titles of rules may be nil.
 func lower(plan *ir.Policy, data engine.Value, titles titles, queries bool) (*engine.Image, error) {
 	l := &lowerer{
 		queries:   queries,

@@ -11,6 +11,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"keyward/policies/engine"
 )
 
 // An oracle evaluates policies with OPA itself.
@@ -27,6 +29,7 @@ type oracle struct {
 type oracleOptions struct {
 	lazy  bool // read the base document bit by bit
 	plain bool // use no index
+	raw   bool // take a value as it is, even if that can't be
 }
 
 func newOracle(src Source, opt oracleOptions) (*oracle, error) {
@@ -105,5 +108,50 @@ func (o *oracle) eval(rule string, input ast.Value, strict bool) (out outcome, e
 	case len(rs) == 0:
 		return out, nil
 	}
-	return outcome{value: rs[0]["x"].String()}, nil
+	v := rs[0]["x"].Value
+	if !o.raw {
+		if v, err = settled(v); err != nil {
+			return outcome{code: string(engine.ErrConflict)}, nil
+		}
+	}
+	return outcome{value: v.String()}, nil
+}
+
+var errTwoValues = errors.New("one key has two values")
+
+// settled returns v without what can't be in it: OPA's walk changes paths that it
+// has handed out, so that a set may have an element twice, and an object a key.
+func settled(v ast.Value) (ast.Value, error) {
+	switch v := v.(type) {
+	case *ast.Array:
+		elems := make([]*ast.Term, 0, v.Len())
+		err := v.Iter(func(e *ast.Term) error {
+			x, err := settled(e.Value)
+			elems = append(elems, ast.NewTerm(x))
+			return err
+		})
+		return ast.NewArray(elems...), err
+	case ast.Set:
+		s := ast.NewSet()
+		return s, v.Iter(func(e *ast.Term) error {
+			x, err := settled(e.Value)
+			s.Add(ast.NewTerm(x))
+			return err
+		})
+	case ast.Object:
+		o := ast.NewObject()
+		return o, v.Iter(func(k, e *ast.Term) error {
+			key, err := settled(k.Value)
+			if err != nil {
+				return err
+			}
+			x, err := settled(e.Value)
+			if old := o.Get(ast.NewTerm(key)); old != nil && old.Value.Compare(x) != 0 {
+				return errTwoValues
+			}
+			o.Insert(ast.NewTerm(key), ast.NewTerm(x))
+			return err
+		})
+	}
+	return v, nil
 }

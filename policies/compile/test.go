@@ -21,7 +21,11 @@ type TestOptions struct {
 	Run       string        // regular expression that the names of tests must match; "" is all
 	Verbose   bool          // report passed tests too, with the trace of failed ones
 	Format    string        // "pretty", which "" is, "json" or "junit"
-	Timeout   time.Duration // of one test; 0 is OPA's 5 s
+	Timeout   time.Duration // of one test; 0 is OPA's 5 s, or 30 s to measure
+	Bench     bool          // measure how long each test takes in OPA; formats also "gobench"
+	BenchMem  bool          // and what it allocates
+	Count     int           // run the tests so often; 0 is once
+	Skipped   bool          // a test that is skipped, todo_test_*, is no failure
 	Coverage  bool          // report coverage as JSON instead
 	Threshold float64       // coverage in percent that is not to be missed; only with Coverage
 }
@@ -33,6 +37,15 @@ var ErrTestsFailed = errors.New("tests failed")
 // Test runs the tests of a policy, rules called test_*, in OPA, and writes a
 // report to w.
 func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
+	for range max(opt.Count, 1) {
+		if err := testOnce(ctx, src, opt, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func testOnce(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
 	modules, err := parse(src.Modules)
 	if err != nil {
 		return err
@@ -58,15 +71,21 @@ func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
 		SetStore(store).
 		SetModules(modules).
 		CapturePrintOutput(true).
-		SetTimeout(cmp.Or(opt.Timeout, 5*time.Second)).
+		SetTimeout(opt.timeout()).
 		Filter(opt.Run)
 	switch {
 	case opt.Coverage:
 		runner = runner.SetCoverageQueryTracer(coverage)
-	case opt.Verbose || opt.Format == "junit":
+	case (opt.Verbose || opt.Format == "junit") && !opt.Bench:
 		runner = runner.EnableTracing(true)
 	}
-	results, err := runner.RunTests(ctx, txn)
+	run := runner.RunTests
+	if opt.Bench {
+		run = func(ctx context.Context, txn storage.Transaction) (chan *tester.Result, error) {
+			return runner.RunBenchmarks(ctx, txn, tester.BenchmarkOptions{ReportAllocations: opt.BenchMem})
+		}
+	}
+	results, err := run(ctx, txn)
 	if err != nil {
 		return asErrors(err)
 	}
@@ -75,7 +94,7 @@ func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
 	go func() {
 		defer close(seen)
 		for r := range results {
-			failed = failed || !r.Pass() && !r.Skip
+			failed = failed || !r.Pass() && !(r.Skip && opt.Skipped)
 			seen <- r
 		}
 	}()
@@ -98,12 +117,21 @@ func Test(ctx context.Context, src Source, opt TestOptions, w io.Writer) error {
 	return nil
 }
 
+func (o TestOptions) timeout() time.Duration {
+	if o.Bench {
+		return cmp.Or(o.Timeout, 30*time.Second)
+	}
+	return cmp.Or(o.Timeout, 5*time.Second)
+}
+
 func testReporter(opt TestOptions, w io.Writer, coverage *cover.Cover, modules map[string]*ast.Module) (tester.Reporter, error) {
 	switch {
 	case opt.Coverage:
 		return tester.JSONCoverageReporter{Cover: coverage, Modules: modules, Output: w, Threshold: opt.Threshold, Verbose: opt.Verbose}, nil
 	case opt.Format == "" || opt.Format == "pretty":
-		return tester.PrettyReporter{Output: w, Verbose: opt.Verbose}, nil
+		return tester.PrettyReporter{Output: w, Verbose: opt.Verbose, BenchmarkResults: opt.Bench, BenchMarkShowAllocations: opt.BenchMem}, nil
+	case opt.Bench && opt.Format == "gobench":
+		return tester.PrettyReporter{Output: w, BenchmarkResults: true, BenchMarkShowAllocations: opt.BenchMem, BenchMarkGoBenchFormat: true}, nil
 	case opt.Format == "json":
 		return tester.JSONReporter{Output: w}, nil
 	case opt.Format == "junit":

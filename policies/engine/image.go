@@ -9,7 +9,7 @@ type Op uint8
 const (
 	OpReturn       Op = iota // return val A
 	OpResult                 // add val A to the results of a query
-	OpResults                // dst A = set of the results
+	OpResults                // dst A = array of the results
 	OpJump                   // go to T
 	OpMove                   // dst A = val B
 	OpReset                  // dst A = undefined

@@ -57,7 +57,7 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 		vm.memory -= valueBytes
 		return true, nil
 	case OpResults:
-		regs[in.A] = Set(append([]Value(nil), vm.results...))
+		regs[in.A] = newArray(append([]Value(nil), vm.results...)) // in their order
 		return true, nil
 	case OpDecide:
 		if vm.frames[len(vm.frames)-1].world == 0 {

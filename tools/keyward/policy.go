@@ -57,10 +57,25 @@ func (p *policySource) load(args []string, withTests bool) (compile.Source, erro
 		return src, err
 	}
 	more, err := compile.Load(paths, withTests)
-	if err != nil {
+	if err != nil && !errors.Is(err, compile.ErrNoRego) {
 		return compile.Source{}, err
 	}
-	return src, src.Add(more)
+	if len(src.Modules) > 0 {
+		err = nil
+	}
+	return src, errors.Join(err, src.Add(more))
+}
+
+// loadAny is load for what needs no policy: data alone, or nothing.
+func (p *policySource) loadAny() (compile.Source, error) {
+	if len(p.data)+len(p.bundles) == 0 {
+		return compile.Source{}, nil
+	}
+	src, err := p.load(nil, true)
+	if errors.Is(err, compile.ErrNoRego) {
+		err = nil
+	}
+	return src, err
 }
 
 // optional reads the file called name; "" is none.

@@ -111,6 +111,9 @@ func newPolicyTest() *cobra.Command {
   # how much of the policy the tests reach, at least 90 %
   keyward policy test --coverage --threshold 90 .
 
+  # how long each test takes, as Go's benchmarks
+  keyward policy test --bench -f gobench .
+
   # for a CI system that shows test results
   keyward policy test -f junit . >report.xml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -119,6 +122,9 @@ func newPolicyTest() *cobra.Command {
 				return err
 			}
 			opt.Coverage = opt.Coverage || opt.Threshold > 0
+			if opt.Bench && opt.Coverage {
+				return errors.New("--bench and --coverage exclude each other")
+			}
 			return compile.Test(cmd.Context(), src, opt, cmd.OutOrStdout())
 		},
 	}
@@ -129,7 +135,11 @@ func newPolicyTest() *cobra.Command {
 	f.StringVarP(&opt.Format, "format", "f", "pretty", "pretty, json or junit")
 	f.BoolVarP(&opt.Coverage, "coverage", "c", false, "report coverage, as JSON")
 	f.Float64Var(&opt.Threshold, "threshold", 0, "fail below this coverage in percent")
-	f.DurationVar(&opt.Timeout, "timeout", 0, "how long one test may take (default 5s)")
+	f.DurationVar(&opt.Timeout, "timeout", 0, "how long one test may take (default 5s, 30s with --bench)")
+	f.BoolVar(&opt.Bench, "bench", false, "measure how long each test takes in OPA; -f gobench for benchstat")
+	f.BoolVar(&opt.BenchMem, "benchmem", true, "with --bench, what it allocates too")
+	f.IntVar(&opt.Count, "count", 1, "run the tests so often")
+	f.BoolVarP(&opt.Skipped, "exit-zero-on-skipped", "z", false, "do not fail when a test is skipped")
 	return remotely(cmd, func(s *session, src manager.PolicySource) error {
 		t, err := s.api.TestPolicy(s.ctx(), src)
 		if err != nil {

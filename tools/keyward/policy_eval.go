@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +27,7 @@ type policyInput struct {
 }
 
 func (p *policyInput) flags(f *pflag.FlagSet) {
-	f.StringVarP(&p.file, "input", "i", "", "file with the input document, as JSON")
+	f.StringVarP(&p.file, "input", "i", "", "file with the input document, as JSON or YAML")
 	f.BoolVarP(&p.stdin, "stdin-input", "I", false, "read the input document from standard input")
 }
 
@@ -36,6 +40,9 @@ func (p *policyInput) read(stdin io.Reader) (text []byte, v engine.Value, err er
 		text, err = readBounded(p.file)
 	default:
 		return nil, engine.Value{}, nil
+	}
+	if ext := filepath.Ext(p.file); err == nil && (ext == ".yaml" || ext == ".yml") {
+		text, err = compile.JSONOf(text)
 	}
 	if err != nil {
 		return nil, engine.Value{}, err
@@ -53,13 +60,17 @@ func ruleOf(query string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(query, "data."), ".", "/")
 }
 
+// rulePath is the other way to write a rule.
+var rulePath = regexp.MustCompile(`^[A-Za-z_]\w*(/[A-Za-z_]\w*)+$`)
+
 // evalFlags are the flags of `policy eval`.
 type evalFlags struct {
 	source            policySource
 	input             policyInput
+	query             compile.QueryOptions
 	format, explain   string
 	fail, failDefined bool
-	strict, rules     bool
+	rules, stdin      bool
 	now               string
 	timeout           time.Duration
 }
@@ -67,50 +78,75 @@ type evalFlags struct {
 func newPolicyEval() *cobra.Command {
 	var e evalFlags
 	cmd := &cobra.Command{
-		Use:   "eval <rule>",
-		Short: "Ask a policy for the value of a rule",
-		Long: `Ask a policy for the value of a rule, as the gateway would: compiled, and run by
-the gateway's engine under its limits. A rule is written data.keyward.allow or
-keyward/allow. An undefined rule has no result.
+		Use:   "eval <query>",
+		Short: "Ask a policy a query",
+		Long: `Ask a policy a query, as the gateway would: compiled, and run by the gateway's
+engine under its limits. A query is any of Rego; a rule may also be written
+keyward/allow. What is undefined has no result.
 
-With --explain, OPA itself evaluates the rule as well and tells each step; should
+With --explain, OPA itself evaluates the query as well and tells each step; should
 its result be another than the engine's, that is an error.`,
 		Example: `  keyward policy eval -d policy.rego -i input.json data.keyward.allow
 
   # the value alone, and which rules made it
   keyward policy eval -f raw --rules -d policy.rego -i input.json data.keyward.deny
 
+  # several ways to hold, as a table of variables
+  keyward policy eval -f pretty -d users.json 'some name; data.users[name].age > 40'
+
   # why
   keyward policy eval --explain full -f pretty -d policy.rego -i input.json data.keyward.allow
 
   # input from standard input, exit status 1 when undefined
   echo '{"kind":"mcp"}' | keyward policy eval -I --fail -d . data.keyward.allow`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.run(cmd, args[0])
+			query, err := e.text(cmd, args)
+			if err != nil {
+				return err
+			}
+			return e.run(cmd, query)
 		},
 	}
 	f := cmd.Flags()
 	e.source.flags(f)
 	e.input.flags(f)
-	f.StringVarP(&e.format, "format", "f", "json", strings.Join(evalFormats, ", ")+": as opa prints it; values and raw the value alone")
+	f.StringVarP(&e.format, "format", "f", "json", strings.Join(evalFormats, ", ")+": as opa prints it")
+	f.StringVarP(&e.query.Package, "package", "p", "", "package that the query stands in")
+	f.StringArrayVar(&e.query.Imports, "import", nil, "import of the query, such as data.keyward (may be repeated)")
+	f.BoolVar(&e.stdin, "stdin", false, "read the query from standard input")
 	f.StringVar(&e.explain, "explain", "off", "tell how: off, "+strings.Join(compile.Explanations, ", "))
-	f.BoolVar(&e.rules, "rules", false, "name the rules that made the result, with their titles")
-	f.BoolVar(&e.fail, "fail", false, "fail when the rule is undefined")
-	f.BoolVar(&e.failDefined, "fail-defined", false, "fail when the rule is defined")
-	f.BoolVar(&e.strict, "strict-builtin-errors", false, "treat an error in a builtin as an error of the policy")
+	f.BoolVar(&e.rules, "rules", false, "name the rules that made the result, with their titles, when the query is a rule")
+	f.BoolVar(&e.fail, "fail", false, "fail when the query is undefined")
+	f.BoolVar(&e.failDefined, "fail-defined", false, "fail when the query is defined")
+	f.BoolVar(&e.query.Strict, "strict-builtin-errors", false, "treat an error in a builtin as an error of the policy")
 	f.StringVar(&e.now, "now", "", "time of the decision, RFC 3339 (default now)")
 	f.DurationVar(&e.timeout, "timeout", 0, "how long the evaluation may take (default no bound but the gateway's)")
 	return cmd
 }
 
-// evalFormats are how a result can be printed.
-var evalFormats = []string{"json", "pretty", "values", "raw", "discard"}
+// text returns the query.
+func (e *evalFlags) text(cmd *cobra.Command, args []string) (string, error) {
+	switch {
+	case e.stdin == (len(args) == 1):
+		return "", errors.New("name one query, or --stdin to read it from standard input")
+	case e.stdin && e.input.stdin:
+		return "", errors.New("query and input can't both come from standard input")
+	case e.stdin:
+		b, err := readAll(cmd.InOrStdin(), "standard input")
+		return string(bytes.TrimSpace(b)), err
+	}
+	return args[0], nil
+}
 
-// An evaluation is what came out, and what is to be told of it.
-type evaluation struct {
+// An asked is a query, and what came out.
+type asked struct {
 	query   string
-	value   engine.Value
+	src     compile.Source
+	text    []byte // of the input
+	input   engine.Value
+	now     int64
+	answers []compile.Answer
 	rules   []engine.Rule
 	explain compile.Explanation // nil: not asked for
 }
@@ -119,12 +155,12 @@ func (e *evalFlags) run(cmd *cobra.Command, query string) error {
 	if !slices.Contains(evalFormats, e.format) {
 		return fmt.Errorf("format %q is not %s", e.format, strings.Join(evalFormats, ", "))
 	}
-	src, err := e.source.load(nil, false)
-	if err != nil {
+	x := asked{query: query}
+	var err error
+	if x.src, err = e.source.loadAny(); err != nil {
 		return err
 	}
-	text, input, err := e.input.read(cmd.InOrStdin())
-	if err != nil {
+	if x.text, x.input, err = e.input.read(cmd.InOrStdin()); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -133,10 +169,16 @@ func (e *evalFlags) run(cmd *cobra.Command, query string) error {
 			return err
 		}
 	}
-	x := evaluation{query: query}
-	err = e.eval(&x, src, input, now.UnixNano())
+	x.now = now.UnixNano()
+	ctx := cmd.Context()
+	if e.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, e.timeout)
+		defer cancel()
+		ctx = limited
+	}
+	err = e.ask(ctx, &x)
 	if e.explain != "off" {
-		if told := e.tell(cmd, &x, src, text, now.UnixNano(), err); told != nil {
+		if told := e.tell(cmd, &x, err); told != nil {
 			return told
 		}
 	}
@@ -147,18 +189,30 @@ func (e *evalFlags) run(cmd *cobra.Command, query string) error {
 		return err
 	}
 	switch {
-	case e.fail && x.value.IsUndefined():
+	case e.fail && len(x.answers) == 0:
 		return fmt.Errorf("%s is undefined", query)
-	case e.failDefined && !x.value.IsUndefined():
+	case e.failDefined && len(x.answers) > 0:
 		return fmt.Errorf("%s is defined", query)
 	}
 	return nil
 }
 
-// eval asks the engine.
-func (e *evalFlags) eval(x *evaluation, src compile.Source, input engine.Value, now int64) error {
-	rule := ruleOf(x.query)
-	r, err := compile.Compile(src, compile.Options{Entrypoints: []string{rule}, Wide: true})
+// ask asks the engine: for a rule as the gateway does, so that it can say which
+// rules made the result.
+func (e *evalFlags) ask(ctx context.Context, x *asked) error {
+	if rule := ruleOf(x.query); rulePath.MatchString(x.query) || e.rules {
+		return e.askRule(ctx, x, rule)
+	}
+	q, err := compile.NewQuery(ctx, x.src, x.query, e.query)
+	if err != nil {
+		return err
+	}
+	x.answers, err = q.Eval(ctx, x.input, x.now)
+	return err
+}
+
+func (e *evalFlags) askRule(ctx context.Context, x *asked, rule string) error {
+	r, err := compile.Compile(x.src, compile.Options{Entrypoints: []string{rule}, Wide: true})
 	if err != nil {
 		return err
 	}
@@ -168,12 +222,13 @@ func (e *evalFlags) eval(x *evaluation, src compile.Source, input engine.Value, 
 	}
 	entry, _ := prog.Entrypoint(rule)
 	vm := prog.NewVM(engine.Limits{})
-	vm.Strict(e.strict)
-	vm.Begin(input, now)
-	if e.timeout > 0 {
-		defer time.AfterFunc(e.timeout, vm.Cancel).Stop()
+	vm.Strict(e.query.Strict)
+	vm.Begin(x.input, x.now)
+	defer context.AfterFunc(ctx, vm.Cancel)()
+	v, err := vm.Eval(entry)
+	if err == nil && !v.IsUndefined() {
+		x.answers = []compile.Answer{{Expressions: []compile.Expression{{Value: v.AppendJSON(nil), Text: x.query, Location: compile.Position{Row: 1, Col: 1}}}}}
 	}
-	x.value, err = vm.Eval(entry)
 	if e.rules {
 		x.rules = vm.AppendRules(nil)
 	}
@@ -182,16 +237,16 @@ func (e *evalFlags) eval(x *evaluation, src compile.Source, input engine.Value, 
 
 // tell asks OPA how, and holds its result against the engine's. Of an evaluation
 // that failed it prints the steps, as nothing else is printed then.
-func (e *evalFlags) tell(cmd *cobra.Command, x *evaluation, src compile.Source, text []byte, now int64, failed error) error {
+func (e *evalFlags) tell(cmd *cobra.Command, x *asked, failed error) error {
 	var stopped *engine.Error
 	if failed != nil && !errors.As(failed, &stopped) {
 		return nil // there is nothing to explain: it was not evaluated
 	}
-	t, err := compile.NewTopdown(src, ruleOf(x.query), e.strict)
-	if err != nil {
-		return err
+	query := x.query
+	if rulePath.MatchString(query) {
+		query = "data." + strings.ReplaceAll(query, "/", ".")
 	}
-	theirs, steps, err := t.Explain(cmd.Context(), text, now, e.explain)
+	theirs, steps, err := compile.ExplainQuery(cmd.Context(), x.src, query, e.query, x.text, x.now, e.explain)
 	if steps == nil && err != nil {
 		return err
 	}
@@ -201,66 +256,16 @@ func (e *evalFlags) tell(cmd *cobra.Command, x *evaluation, src compile.Source, 
 			return werr
 		}
 	}
-	bounded := stopped != nil && strings.HasSuffix(string(stopped.Code), "_limit")
-	if !bounded && !compile.Agrees(theirs, err, x.value, failed) {
-		return fmt.Errorf("the engine gives %v, %v, and OPA %s, %v: one of them is wrong, please report it", x.value, failed, theirs, err)
+	if bounded := stopped != nil && strings.HasSuffix(string(stopped.Code), "_limit"); bounded || compile.Agree(x.answers, failed, theirs, err) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("the engine gives %s, %v, and OPA %s, %v: one of them is wrong, please report it", jsonText(x.answers), failed, jsonText(theirs), err)
 }
 
-func (x *evaluation) print(w io.Writer, format string) error {
-	type expression struct {
-		Value json.RawMessage `json:"value"`
-		Text  string          `json:"text"`
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
 	}
-	if format == "json" {
-		out := map[string]any{}
-		if !x.value.IsUndefined() {
-			out["result"] = []any{map[string]any{"expressions": []expression{{x.value.AppendJSON(nil), x.query}}}}
-		}
-		if x.rules != nil {
-			out["rules"] = ruleList(x.rules)
-		}
-		if x.explain != nil {
-			out["explanation"] = x.explain
-		}
-		if len(out) == 0 {
-			_, err := fmt.Fprintln(w, "{}")
-			return err
-		}
-		return writeIndented(w, out)
-	}
-	if _, err := x.explain.WriteTo(w); err != nil {
-		return err
-	}
-	for _, r := range x.rules {
-		fmt.Fprintln(w, strings.TrimSpace("# "+r.Name+" "+r.Title))
-	}
-	switch {
-	case format == "discard":
-	case x.value.IsUndefined():
-		if format == "pretty" {
-			fmt.Fprintln(w, "undefined")
-		}
-	case format == "values":
-		return writeIndented(w, []json.RawMessage{x.value.AppendJSON(nil)})
-	case format == "pretty":
-		return writeIndented(w, json.RawMessage(x.value.AppendJSON(nil)))
-	default:
-		fmt.Fprintf(w, "%s\n", x.value.AppendJSON(nil))
-	}
-	return nil
-}
-
-type namedRule struct {
-	Rule  string `json:"rule"` // file:row
-	Title string `json:"title,omitempty"`
-}
-
-func ruleList(rules []engine.Rule) []namedRule {
-	list := make([]namedRule, len(rules))
-	for i, r := range rules {
-		list[i] = namedRule{r.Name, r.Title}
-	}
-	return list
+	return string(b)
 }

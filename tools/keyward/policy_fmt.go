@@ -8,13 +8,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
 	"keyward/policies/compile"
 )
 
 // fmtFlags are the flags of `policy fmt`.
-type fmtFlags struct{ write, list, fail bool }
+type fmtFlags struct{ write, list, diff, fail bool }
 
 func newPolicyFmt() *cobra.Command {
 	var f fmtFlags
@@ -25,6 +26,9 @@ func newPolicyFmt() *cobra.Command {
 path it formats standard input. Of a folder, every .rego file is meant.`,
 		Example: `  # change the files
   keyward policy fmt -w policies/
+
+  # what would change
+  keyward policy fmt --diff policies/
 
   # in CI: name the files that are not formatted, and fail
   keyward policy fmt --list --fail .`,
@@ -37,6 +41,7 @@ path it formats standard input. Of a folder, every .rego file is meant.`,
 	}
 	cmd.Flags().BoolVarP(&f.write, "write", "w", false, "write the result to the file instead of standard output")
 	cmd.Flags().BoolVarP(&f.list, "list", "l", false, "name the files whose format differs, instead of writing them")
+	cmd.Flags().BoolVarP(&f.diff, "diff", "d", false, "show how the files would change, instead of writing them")
 	cmd.Flags().BoolVar(&f.fail, "fail", false, "fail when a file's format differs")
 	return cmd
 }
@@ -52,7 +57,12 @@ func (f *fmtFlags) stdin(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if _, err := cmd.OutOrStdout().Write(out); err != nil {
+	if f.diff {
+		_, err = cmd.OutOrStdout().Write(diff.Diff("stdin", text, "formatted", out))
+	} else {
+		_, err = cmd.OutOrStdout().Write(out)
+	}
+	if err != nil {
 		return err
 	}
 	if f.fail && !bytes.Equal(text, out) {
@@ -95,10 +105,15 @@ func (f *fmtFlags) file(cmd *cobra.Command, name string) (different bool, err er
 	if f.list && different {
 		fmt.Fprintln(cmd.OutOrStdout(), name)
 	}
+	if f.diff {
+		if _, err := cmd.OutOrStdout().Write(diff.Diff(name, text, "formatted", out)); err != nil {
+			return different, err
+		}
+	}
 	switch {
 	case f.write && different:
 		err = rewrite(name, out)
-	case !f.write && !f.list:
+	case !f.write && !f.list && !f.diff:
 		_, err = cmd.OutOrStdout().Write(out)
 	}
 	return different, err

@@ -40,6 +40,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// TestPolicyScripts runs what needs no Manager.
+func TestPolicyScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/policy"})
+}
+
 // getID sets a variable to the last line of the output of the command before,
 // which -o name makes an id.
 func getID(ts *testscript.TestScript, neg bool, args []string) {
