@@ -91,7 +91,7 @@ func (e Environment) hiclaw(w manager.Worker) map[string]string {
 		"HICLAW_FS_ENDPOINT":    e.Gateway,
 		"HICLAW_FS_ACCESS_KEY":  w.ID,
 		"HICLAW_FS_BUCKET":      or(e.Bucket, "keyward"),
-		"HICLAW_STORAGE_PREFIX": "agents/" + w.ID,
+		"HICLAW_STORAGE_PREFIX": "workers/" + w.ID,
 	}
 }
 

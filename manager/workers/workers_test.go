@@ -246,7 +246,7 @@ func checkEnvironment(t *testing.T, c container) {
 		"OPENAI_API_KEY": secret, "OPENAI_BASE_URL": "http://gateway:8080/v1",
 		"ANTHROPIC_API_KEY": secret, "ANTHROPIC_BASE_URL": "http://gateway:8080/claude",
 		"HICLAW_WORKER_NAME": "researcher", "HICLAW_WORKER_GATEWAY_KEY": secret, "HICLAW_WORKER_MATRIX_TOKEN": secret,
-		"HICLAW_AI_GATEWAY_URL": "http://gateway:8080", "HICLAW_MATRIX_URL": "http://gateway:8080", "HICLAW_STORAGE_PREFIX": "agents/researcher",
+		"HICLAW_AI_GATEWAY_URL": "http://gateway:8080", "HICLAW_MATRIX_URL": "http://gateway:8080", "HICLAW_STORAGE_PREFIX": "workers/researcher",
 	} {
 		if c.Env[name] != want {
 			t.Errorf("%s = %q, want %q", name, c.Env[name], want)

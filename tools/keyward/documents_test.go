@@ -7,6 +7,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"keyward/tools/sync/filesync"
 )
 
 var (
@@ -15,8 +19,11 @@ var (
 	shellWord = regexp.MustCompile(`'[^']*'|"[^"]*"|[^\s'"]+`)
 )
 
-// TestDocumentsCallCommandsThatExist parses each call of keyward in a document's
-// shell blocks, without running it: commands, flags and numbers of arguments.
+// roots are the commands that documents call.
+var roots = map[string]func() *cobra.Command{"keyward": newRoot, "keyward-sync": filesync.NewCommand}
+
+// TestDocumentsCallCommandsThatExist parses each call of them in a document's shell
+// blocks, without running it: commands, flags and numbers of arguments.
 func TestDocumentsCallCommandsThatExist(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"../../README.md", "../../docs/*.md", "../skills/*/SKILL.md"} {
@@ -35,11 +42,12 @@ func TestDocumentsCallCommandsThatExist(t *testing.T) {
 		for _, block := range fence.FindAllStringSubmatch(string(b), -1) {
 			for line := range strings.Lines(strings.ReplaceAll(block[1], "\\\n", " ")) {
 				line = strings.TrimPrefix(strings.TrimSpace(line), "bin/")
-				if !strings.HasPrefix(line, "keyward ") {
+				root, ok := roots[strings.SplitN(line, " ", 2)[0]]
+				if !ok {
 					continue
 				}
 				calls++
-				if err := parses(shellTail.ReplaceAllString(line, "")); err != nil {
+				if err := parses(root(), shellTail.ReplaceAllString(line, "")); err != nil {
 					t.Errorf("%s: %s: %v", strings.TrimPrefix(file, "../../"), line, err)
 				}
 			}
@@ -51,12 +59,12 @@ func TestDocumentsCallCommandsThatExist(t *testing.T) {
 }
 
 // parses reports what is wrong with a call, as the command itself would.
-func parses(line string) error {
+func parses(root *cobra.Command, line string) error {
 	var args []string
 	for _, word := range shellWord.FindAllString(line, -1)[1:] {
 		args = append(args, strings.Trim(word, `'"`))
 	}
-	cmd, rest, err := newRoot().Find(args)
+	cmd, rest, err := root.Find(args)
 	if err != nil {
 		return err
 	}
