@@ -54,7 +54,7 @@ func StartEnvoy(t testing.TB, opt EnvoyOptions) *Envoy {
 		dir: t.TempDir(), plugins: envoy.Plugins(Plugins(t)), manager: opt.Manager,
 	}
 	addresses := map[string]string{"local": e.Addr, "gateway": e.TLSAddr, "admin": e.Admin}
-	for _, cluster := range []string{"mcp", "llm", "git", "api", "matrix", "manager"} {
+	for _, cluster := range []string{"mcp", "llm", "git", "api", "matrix", "files", "objects", "manager"} {
 		addresses[cluster] = opt.Upstreams[cluster]
 		if opt.Upstreams[cluster] == "" {
 			addresses[cluster] = FreeAddr(t)

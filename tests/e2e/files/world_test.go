@@ -41,6 +41,7 @@ type world struct {
 	gateway testenv.Command
 	process *testenv.Process
 	addr    string // of the gateway
+	files   string // of the files service itself
 	sync    string // keyward-sync
 	tokens  map[string]string
 	key     string  // of the files service
@@ -67,11 +68,13 @@ func (o *output) String() string {
 
 type answers struct{ output }
 
-func newWorld(t *testing.T, start func(*world, map[string]string, live.Config, string)) *world {
+// newWorld starts all of it; more is of the Manager's configuration.
+func newWorld(t *testing.T, start func(*world, map[string]string, live.Config, string), more ...string) *world {
 	t.Helper()
 	testenv.Heavy(t, "MinIO, a Manager and a gateway")
-	w := &world{T: t, dir: t.TempDir(), minio: testenv.StartMinIO(t), tokens: map[string]string{}, sync: testenv.GoBuildStatic(t, "./tools/sync")}
-	files, gateways := w.runManager()
+	w := &world{T: t, dir: t.TempDir(), minio: testenv.StartMinIO(t), tokens: map[string]string{}, sync: built(t, "./tools/sync", testenv.GoBuildStatic)}
+	var gateways string
+	w.files, gateways = w.runManager(more)
 	var err error
 	w.sealing, err = seal.GenerateKey()
 	w.must(err)
@@ -82,10 +85,41 @@ func newWorld(t *testing.T, start func(*world, map[string]string, live.Config, s
 	w.must(err)
 	public, err := changes.PublicKey(status.GatewayKey)
 	w.must(err)
-	start(w, map[string]string{"files": files, "objects": strings.TrimPrefix(w.minio.URL, "http://"), "manager": gateways},
+	start(w, map[string]string{"files": w.files, "objects": strings.TrimPrefix(w.minio.URL, "http://"), "manager": gateways},
 		live.Config{Cluster: "manager", Authority: "manager", Key: public, MaxStale: time.Minute}, gateway.Secret)
 	w.awaitGateway()
 	return w
+}
+
+// binaries are what was built of programs, once for all tests.
+var binaries struct {
+	sync.Mutex
+	dir string
+}
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries.dir, err = os.MkdirTemp("", "keyward-files-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(binaries.dir)
+	os.Exit(code)
+}
+
+// built is the path of a program's binary, as build makes it.
+func built(t testing.TB, pkg string, build func(testing.TB, string) string) string {
+	t.Helper()
+	binaries.Lock()
+	defer binaries.Unlock()
+	path := filepath.Join(binaries.dir, filepath.Base(pkg))
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if err := os.Rename(build(t, pkg), path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // embedded starts `keyward gateway`.
@@ -108,16 +142,25 @@ func embedded(w *world, upstreams map[string]string, m live.Config, token string
 	}
 	w.must(os.WriteFile(filepath.Join(dir, "gateway.yaml"), []byte(c.String()), 0o600))
 	w.gateway = testenv.Command{
-		Path: testenv.GoBuild(w, "keyward/tools/keyward"), Args: []string{"gateway", "--config", "gateway.yaml"}, Dir: dir,
+		Path: built(w, "./tools/keyward", testenv.GoBuild), Args: []string{"gateway", "--config", "gateway.yaml"}, Dir: dir,
 		Env: []string{live.EnvToken + "=" + token, swap.EnvKeys + "=" + private}, Healthy: testenv.Listening(w.addr),
 	}
 	w.startGateway()
 }
 
+// envoy starts Envoy, with the repository's own configuration.
+func envoy(w *world, upstreams map[string]string, m live.Config, token string) {
+	w.Helper()
+	private, err := w.sealing.Reveal()
+	w.must(err)
+	e := testenv.StartEnvoy(w, testenv.EnvoyOptions{Keys: private, Token: token, Manager: &m, Upstreams: upstreams})
+	w.addr, w.process = e.Addr, e.Process
+}
+
 func (w *world) startGateway() { w.Helper(); w.process = testenv.Start(w, w.gateway) }
 
 // runManager runs the Manager's own program, and returns where its listeners are.
-func (w *world) runManager() (files, gateways string) {
+func (w *world) runManager(more []string) (files, gateways string) {
 	w.Helper()
 	w.must(os.WriteFile(filepath.Join(w.dir, "minio.secret"), []byte(w.minio.SecretKey), 0o600))
 	path := filepath.Join(w.dir, "manager.yaml")
@@ -127,7 +170,8 @@ api: {listen: "127.0.0.1:0"}
 operations: {listen: "127.0.0.1:0"}
 gateways: {listen: "127.0.0.1:0"}
 files: {listen: "127.0.0.1:0", store: {endpoint: %q, accessKey: %q, secretKeyFile: minio.secret}}
-`, w.minio.URL, w.minio.AccessKey), 0o600))
+%s
+`, w.minio.URL, w.minio.AccessKey, strings.Join(more, "\n")), 0o600))
 	c, err := manager.LoadConfig(path)
 	w.must(err)
 	started := make(chan map[string]string, 1)
