@@ -34,7 +34,7 @@ test: ## run every test of this machine's Go, and on Envoy where Python can inst
 
 .PHONY: e2e
 e2e: plugins ## run real clients and servers against both gateways
-	$(GO) test -json -count=1 -timeout=60m ./tests/e2e/... ./manager/docker ./manager/kubernetes ./manager/publish ./tests/testenv | $(GO) run ./tools/testsum
+	$(GO) test -json -count=1 -timeout=60m ./tests/e2e/... ./manager/docker ./manager/kubernetes ./manager/objects ./manager/publish ./tests/testenv | $(GO) run ./tools/testsum
 
 .PHONY: bench
 bench: plugins ## measure both plugins on Envoy beside their peers, into dist/bench.json

@@ -1,0 +1,10 @@
+package testenv
+
+import "testing"
+
+func TestStartMinIO(t *testing.T) {
+	Heavy(t, "MinIO")
+	s := StartMinIO(t)
+	s.Kill()
+	s.Start(t)
+}
