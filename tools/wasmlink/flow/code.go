@@ -36,6 +36,7 @@ var errCode = errors.New("code that is not known")
 type instruction struct {
 	op     byte
 	value  int64
+	offset uint32   // of loads and stores
 	labels []uint32 // of br_table, the default last
 	raw    []byte
 }
@@ -119,9 +120,9 @@ func (c *cursor) next() instruction {
 		for k := uint64(0); k <= uint64(n) && c.err == nil; k++ {
 			i.labels = append(i.labels, c.unsigned())
 		}
-	case op == opCallIndirect || 0x28 <= op && op <= 0x3e:
+	case op == opCallIndirect || opLoads <= op && op <= opStoresEnd:
 		i.value = int64(c.unsigned())
-		c.unsigned()
+		i.offset = c.unsigned()
 	case op == 0x3f || op == 0x40:
 		c.skip(1)
 	case op == opI32Const || op == opI64Const:
@@ -130,12 +131,13 @@ func (c *cursor) next() instruction {
 		c.skip(4)
 	case op == 0x44:
 		c.skip(8)
-	case op == 0xfc:
-		switch sub := c.unsigned(); {
-		case sub < 8:
-		case sub == 10:
+	case op == opBulk:
+		i.value = int64(c.unsigned())
+		switch {
+		case i.value < 8:
+		case i.value == bulkCopy:
 			c.skip(2)
-		case sub == 11:
+		case i.value == bulkFill:
 			c.skip(1)
 		default:
 			c.fail()

@@ -6,10 +6,10 @@ type function struct {
 	locals   []byte // the declarations
 	scratch  uint32 // index of the first local beyond them
 	nodes    []node
-	table    []int // node by PC_B
-	recovers int   // node where it goes on after a recovered panic; 0: none
-	unwinds  bool  // some call may end it in the middle
-	spare    bool  // the local scratch is used
+	table    []int  // node by PC_B
+	recovers int    // node where it goes on after a recovered panic; 0: none
+	unwinds  bool   // some call may end it in the middle
+	spare    uint32 // locals from scratch on that are used
 }
 
 // A node is code between two places that can be jumped to.
@@ -125,9 +125,9 @@ func (f *function) read(c *cursor, marks []mark, facts Facts) error {
 	n := &f.nodes[0]
 	n.falls = true
 	var before []instruction // since the last piece that is not plain
-	flush := func(keep int) {
+	flush := func(keep int, condition bool) {
 		var raw []byte
-		for _, i := range before[:keep] {
+		for _, i := range f.shorten(before[:keep], condition) {
 			raw = append(raw, f.instead(i)...)
 		}
 		if len(raw) > 0 {
@@ -155,7 +155,7 @@ func (f *function) read(c *cursor, marks []mark, facts Facts) error {
 				return errCode
 			}
 			outer--
-			flush(len(before))
+			flush(len(before), false)
 			if m < 0 {
 				return f.finish(c, m, marks, facts.DeferReturn)
 			}
@@ -197,7 +197,7 @@ func (f *function) read(c *cursor, marks []mark, facts Facts) error {
 			switch {
 			case target == markLocal:
 			case target == markUnwind:
-				flush(len(before))
+				flush(len(before), i.op == opBrIf)
 				p := piece{kind: unwind, depth: depth}
 				if i.op == opBrIf {
 					p.kind = unwindIf
@@ -221,7 +221,7 @@ func (f *function) read(c *cursor, marks []mark, facts Facts) error {
 					p.kind, p.depth = jumpIf, depth-1
 					k--
 				}
-				flush(k - 2)
+				flush(k-2, p.kind == jumpIf)
 				n.pieces = append(n.pieces, p)
 				n.falls = n.falls && (p.kind == jumpIf || p.depth > 0)
 				continue
@@ -243,7 +243,7 @@ func (f *function) instead(i instruction) []byte {
 	if i.value != 0 || i.op < opLocalGet || i.op > opLocalTee {
 		return i.raw
 	}
-	f.spare = true
+	f.spare = max(f.spare, 1)
 	return appendUnsigned([]byte{i.op}, f.scratch)
 }
 

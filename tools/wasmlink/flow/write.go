@@ -37,16 +37,16 @@ func (f *function) write(root *region) []byte {
 	return w.out
 }
 
-// declare writes the locals, with one more if the parameter was used as one.
+// declare writes the locals, with those that are new.
 func (w *writer) declare() {
 	c := &cursor{b: w.f.locals}
 	groups := c.unsigned()
-	if !w.f.spare {
+	if w.f.spare == 0 {
 		w.out = append(w.out, w.f.locals...)
 		return
 	}
 	w.out = append(appendUnsigned(w.out, groups+1), c.b...)
-	w.out = append(w.out, 1, typeI32)
+	w.out = append(appendUnsigned(w.out, w.f.spare), typeI32)
 }
 
 func (w *writer) open(op byte, l label) {
