@@ -32,12 +32,13 @@ func (f Finding) String() string {
 
 // A Report says what [Verify] found.
 type Report struct {
-	Key         string    `json:"key"`         // that the checkpoints were signed with
-	Entries     uint64    `json:"entries"`     // that were read
-	Dropped     uint64    `json:"dropped"`     // of them, those of which retention left the hash alone
-	Checkpoints int       `json:"checkpoints"` // that fit
-	Findings    []Finding `json:"findings"`    // none: nothing was changed
-	More        bool      `json:"more"`        // there are findings beyond those listed
+	Key         string    `json:"key"`            // that the checkpoints were signed with
+	Entries     uint64    `json:"entries"`        // that were read
+	Dropped     uint64    `json:"dropped"`        // of them, those of which retention left the hash alone
+	Before      uint64    `json:"dropped_before"` // position after the last of those
+	Checkpoints int       `json:"checkpoints"`    // that fit
+	Findings    []Finding `json:"findings"`       // none: nothing was changed
+	More        bool      `json:"more"`           // there are findings beyond those listed
 }
 
 // maxFindings bounds a report: a log that was changed in many places is no more
@@ -281,6 +282,7 @@ func (v *verifier) end() {
 			v.find(v.size, s.Size-1, "missing: a checkpoint from elsewhere covers more than the export")
 		}
 	}
+	v.report.Before = v.dropped
 	if v.dropped > v.allowed {
 		v.find(v.allowed, v.dropped-1, "text is missing that no action log.drop took away")
 	}

@@ -19,6 +19,13 @@ func (r reader) Posted(ctx context.Context) (uint64, error) {
 	return n, err
 }
 
+// Shown is the position of the first entry that rooms may not show yet.
+func (r reader) Shown(ctx context.Context) (uint64, error) {
+	var n uint64
+	err := r.q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(position) FROM outbox), (SELECT read FROM matrix_state WHERE one = 1))`).Scan(&n)
+	return n, err
+}
+
 // maxPostings is how many rows one statement inserts.
 const maxPostings = 500
 

@@ -87,6 +87,7 @@ var suite = []struct {
 	{"a changed entry is told from what was written", testDamagedEntry},
 	{"one Manager leads at a time", testLead},
 	{"a gateway that is gone leaves a gap", testEndedGateways},
+	{"old records lose their text", testRetain},
 	{"how far the log was passed on", testForwarded},
 	{"rooms", testRooms},
 	{"what waits for rooms", testOutbox},

@@ -107,6 +107,35 @@ func testEndedGateways(t *testing.T, f *fixture) {
 	}
 }
 
+func testRetain(t *testing.T, f *fixture) {
+	f.append(t, "a", records(1, 3))
+	f.advance(time.Hour)
+	f.append(t, "a", records(4, 5))
+	retain := func(age time.Duration, needed, want uint64) {
+		t.Helper()
+		if got, err := f.Retain(t.Context(), f.clock().Add(-age), needed); err != nil || got != want {
+			t.Errorf("dropped before %d, %v, want %d", got, err, want)
+		}
+	}
+	retain(2*time.Hour, 100, 0) // nothing is as old
+	retain(time.Minute, 1, 0)   // all of it is needed
+	retain(time.Minute, 3, 3)
+	retain(time.Minute, 100, 4)
+	retain(time.Minute, 100, 0) // there is nothing more to drop
+	var kinds []string
+	entries, err := f.Log(t.Context(), 1, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		kinds = append(kinds, string(e.Kind))
+	}
+	want := []string{"dropped", "dropped", "dropped", "decision", "decision", "action", "action"}
+	if diff := cmp.Diff(want, kinds); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+}
+
 func testForwarded(t *testing.T, f *fixture) {
 	for _, step := range []struct{ to, want uint64 }{{0, 0}, {7, 7}, {5, 7}, {9, 9}} {
 		if err := f.Forward(t.Context(), "siem", step.to); err != nil {

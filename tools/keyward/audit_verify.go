@@ -144,8 +144,12 @@ func (v *verification) verify(cmd *cobra.Command, r io.Reader, format string) er
 		if report.More {
 			fmt.Fprintln(out, "and more")
 		}
-		fmt.Fprintf(out, "%d entries, %d of them without text, %d checkpoints fit; key %s\n",
-			report.Entries, report.Dropped, report.Checkpoints, report.Key)
+		dropped := ""
+		if report.Dropped > 0 {
+			dropped = fmt.Sprintf(", all before position %d", report.Before)
+		}
+		fmt.Fprintf(out, "%d entries, %d of them without text%s, %d checkpoints fit; key %s\n",
+			report.Entries, report.Dropped, dropped, report.Checkpoints, report.Key)
 	}
 	if len(report.Findings) > 0 {
 		return errTampered

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -51,6 +52,9 @@ type LogConfig struct {
 	// file of the same name with .pub. Managers of one store need the same.
 	Key     string        `yaml:"key"`
 	Forward ForwardConfig `yaml:"forward"`
+	// Keep is how long the text of records is kept; 0: for ever. Hashes and actions
+	// stay in any case.
+	Keep time.Duration `yaml:"keep"`
 }
 
 // A StoreConfig says where the store is; exactly one of its fields is set.
@@ -150,6 +154,9 @@ func (c *Config) complete(dir string) error {
 		if err := c.OIDC.Validate(); err != nil {
 			return fmt.Errorf("oidc: %w", err)
 		}
+	}
+	if c.Log.Keep != 0 && c.Log.Keep < 24*time.Hour {
+		return errors.New("log: keep: is less than a day; 0 keeps records for ever")
 	}
 	if err := c.Log.Forward.complete(dir); err != nil {
 		return fmt.Errorf("log: forward: %w", err)

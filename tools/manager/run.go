@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,6 +156,9 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 		wg.Go(func() { publish(ctx) })
 		wg.Go(func() { keeper.Run(ctx) })
 		wg.Go(func() { gateways.Watch(ctx) })
+		if keep := c.Log.Keep; keep > 0 {
+			wg.Go(func() { retain(ctx, s, keep, slices.Collect(maps.Keys(forwarders)), rooms != nil, log) })
+		}
 		for name, f := range forwarders {
 			wg.Go(func() { turns.lead(ctx, "forward "+name, f.Run) })
 		}
