@@ -146,6 +146,7 @@ func parse(texts map[string]string) (map[string]*ast.Module, error) {
 	if len(errs) > 0 {
 		return nil, errs
 	}
+	mocksLast(modules)
 	return modules, nil
 }
 

@@ -287,7 +287,7 @@ func (c *campaign) report(pairs int) {
 			never = append(never, b.Name)
 		}
 	}
-	c.t.Logf("%d pairs, %d differences; %d gave a value and %d an error; %d policies, %d refused; %d over a limit, %d where OPA panics, %d where OPA contradicts itself, %d that fail in two ways", c.Pairs, c.Differences, c.values, c.errors, c.policies, c.refused, c.bounded, c.crashed, c.stepped, c.twofold)
+	c.t.Logf("%d pairs, %d differences; %d gave a value and %d an error; %d policies, %d refused; %d over a limit, %d where OPA itself fails, %d where OPA contradicts itself, %d that fail in two ways", c.Pairs, c.Differences, c.values, c.errors, c.policies, c.refused, c.bounded, c.crashed, c.stepped, c.twofold)
 	for _, name := range slices.Sorted(maps.Keys(c.statements)) {
 		c.t.Logf("%7d %s", c.statements[name], name)
 	}

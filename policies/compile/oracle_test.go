@@ -70,8 +70,8 @@ func (o *oracle) query(rule string) (ast.Body, error) {
 // patience is how long OPA, which has no limits, may take for one evaluation.
 const patience = 200 * time.Millisecond
 
-// errOracle reports that OPA itself crashed.
-var errOracle = errors.New("OPA panics")
+// errOracle reports that OPA itself failed: it panicked, or says so.
+var errOracle = errors.New("OPA fails")
 
 func (o *oracle) eval(rule string, input ast.Value, strict bool) (out outcome, err error) {
 	defer func() {
@@ -101,6 +101,8 @@ func (o *oracle) eval(rule string, input ast.Value, strict bool) (out outcome, e
 	switch {
 	case topdown.IsCancel(err):
 		return out, err
+	case errors.As(err, &te) && te.Code == topdown.InternalErr && !o.raw:
+		return out, fmt.Errorf("%w: %v", errOracle, te)
 	case errors.As(err, &te):
 		return outcome{code: te.Code}, nil
 	case err != nil:

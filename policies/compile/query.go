@@ -124,12 +124,23 @@ func newRego(src Source, text string, opt QueryOptions, more ...func(*rego.Rego)
 	if err != nil {
 		return nil, err
 	}
+	body, err := ast.ParseBodyWithOpts(text, ast.ParserOptions{RegoVersion: ast.RegoV1, Capabilities: Capabilities(true)})
+	if err != nil {
+		return nil, asErrors(err)
+	}
+	pkg := ast.Ref{ast.DefaultRootDocument}
+	if opt.Package != "" {
+		if pkg, err = ast.ParseRef("data." + opt.Package); err != nil {
+			return nil, fmt.Errorf("package %q: %w", opt.Package, err)
+		}
+	}
+	reorder(body, pkg, nil, functionsOf(modules))
 	data := src.Data
 	if data == nil {
 		data = map[string]any{}
 	}
 	opts := append([]func(*rego.Rego){
-		rego.Query(text), rego.Compiler(c), rego.Store(inmem.NewFromObject(data)), rego.SetRegoVersion(ast.RegoV1),
+		rego.ParsedQuery(body), rego.Compiler(c), rego.Store(inmem.NewFromObject(data)), rego.SetRegoVersion(ast.RegoV1),
 		rego.StrictBuiltinErrors(opt.Strict), rego.Imports(opt.Imports),
 	}, more...)
 	if opt.Package != "" {
