@@ -1,13 +1,8 @@
 package compile
 
 import (
-	"cmp"
-	"crypto/sha256"
 	"errors"
-	"math/rand/v2"
-	"os"
-	"slices"
-	"strconv"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -15,13 +10,20 @@ import (
 	"keyward/policies/engine"
 )
 
-// TestLimitsEndWhatWouldNotEnd runs policies written to exhaust their host.
+// TestLimitsEndWhatWouldNotEnd runs policies written to exhaust their host, here
+// and in WebAssembly.
 func TestLimitsEndWhatWouldNotEnd(t *testing.T) {
 	many := `{"n":[` + strings.Repeat("1,", 999) + `1],"s":"` + strings.Repeat("a", 1000) + `"}`
+	chain := "f0(x) := x\n"
+	for i := range 200 {
+		chain += fmt.Sprintf("f%d(x) := f%d(x) if x != %d\n", i+1, i, i)
+	}
 	tests := []struct {
 		name, rule string
 		want       engine.ErrorCode
 	}{
+		{name: "calls in calls", rule: chain + "allow := f200(input.n)", want: engine.ErrDepth},
+		{name: "a result that is long", rule: `allow := [s | some x in numbers.range(1, 1100); s := input.s]`, want: engine.ErrOutput},
 		{name: "loops in loops", rule: `allow if { some i, j, k; input.n[i]; input.n[j]; input.n[k]; i + j + k == -1 }`, want: engine.ErrInstructions},
 		{name: "a range without end", rule: `allow if { count(numbers.range(1, 1000000000000)) > 0 }`, want: engine.ErrInstructions},
 		{name: "a string that doubles", rule: `a := concat("", [s | some x in input.n; s := input.s])
@@ -30,13 +32,13 @@ allow if { count(b) > 0 }`, want: engine.ErrMemory},
 		{name: "a replacement that grows", rule: `a := replace(input.s, "", input.s)
 b := replace(a, "", a)
 allow if { count(b) > 0 }`, want: engine.ErrMemory},
-		{name: "a format with a huge width", rule: `allow if { count(concat("", [s | some x in input.n; s := sprintf("%100000d", [x])])) > 0 }`, want: engine.ErrMemory},
-		{name: "a network of all addresses", rule: `allow if { count(net.cidr_expand("::/0")) > 0 }`, want: engine.ErrMemory},
+		{name: "a format with a huge width", rule: `allow if { count(concat("", [s | some x in input.n; s := sprintf("%100000d", [x])])) > 0 }`, want: engine.ErrInstructions},
+		{name: "a network of all addresses", rule: `allow if { count(net.cidr_expand("::/0")) > 0 }`, want: engine.ErrInstructions},
 		{name: "an array of arrays", rule: `a := [[input.n, i] | some i; input.n[i]]
 b := [[a, input, i] | some i; input.n[i]]
-allow if { some i, j; b[i] == b[j]; i != j }`, want: engine.ErrInstructions},
+allow if { some i, j; b[i] == b[j]; i != j }`, want: engine.ErrMemory},
 		{name: "documents of documents", rule: `a := json.marshal([input | some x in input.n])
-allow if { count([json.unmarshal(a) | some x in input.n]) < 0 }`, want: engine.ErrMemory},
+allow if { count([json.unmarshal(a) | some x in input.n]) < 0 }`, want: engine.ErrInstructions},
 		{name: "every way through a graph", rule: `g := {i: numbers.range(1, 40) | some i in numbers.range(1, 40)}
 allow if { count(graph.reachable_paths(g, [1])) > 0 }`, want: engine.ErrInstructions},
 		{name: "every path of a value of values", rule: `a := [input | some x in input.n]
@@ -50,12 +52,32 @@ allow if { yaml.unmarshal(concat("", array.concat(["a0: &a0 [lol]\n"], [line(i) 
 allow if { json.patch(input, ops) == 1 }`, want: engine.ErrMemory},
 		{name: "one deep indent after another", rule: `allow if { json.marshal_with_options([[[[input.n]]]], {"indent": concat("", [input.s | some x in input.n; x == 1])}) }`, want: engine.ErrMemory},
 	}
+	wasm := newWasmEngine(t)
+	input, err := engine.ParseJSON([]byte(many), engine.JSONLimits{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v, _, err := run(t, Source{Modules: map[string]string{"p.rego": "package keyward\n" + tt.rule}}, "keyward/allow", many)
-			var e *engine.Error
-			if !errors.As(err, &e) || e.Code != tt.want && e.Code != engine.ErrMemory && e.Code != engine.ErrInstructions {
-				t.Errorf("got %v, %v; want %s", v, err, tt.want)
+			r, err := Compile(Source{Modules: map[string]string{"p.rego": "package keyward\n" + tt.rule}}, Options{Entrypoints: []string{"keyward/allow"}, Wide: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			prog, err := engine.Load(r.Program)
+			if err != nil {
+				t.Fatal(err)
+			}
+			allow, _ := prog.Entrypoint("keyward/allow")
+			vm := prog.NewVM(engine.Limits{})
+			vm.Begin(input, 0)
+			for where, eval := range map[string]func() (engine.Value, error){
+				"natively": func() (engine.Value, error) { return vm.Eval(allow) },
+				"in wasm":  func() (engine.Value, error) { return wasm.within(engine.Limits{}, r.Program, input, false, 0) },
+			} {
+				v, err := eval()
+				if got, _ := outcomeOf(v, err); got.code != string(tt.want) {
+					t.Errorf("%s: got %v, want %s", where, got, tt.want)
+				}
 			}
 		})
 	}
@@ -106,76 +128,6 @@ func TestOneErrorEndsTheDecision(t *testing.T) {
 	}
 	if v, err := vm.Eval(engine.Entrypoint{}); err == nil {
 		t.Errorf("no entrypoint at all: %v", v)
-	}
-}
-
-// seal returns program with one byte of its body changed, and a digest that fits.
-func seal(program []byte, at int, b byte) []byte {
-	const header = 21
-	if len(program) <= header {
-		return program
-	}
-	program = slices.Clone(program)
-	program[header+at%(len(program)-header)] ^= b
-	sum := sha256.Sum256(program[header:])
-	copy(program[5:header], sum[:])
-	return program
-}
-
-// TestChangedPrograms changes programs: what still loads must run without a
-// panic and within its limits. MUTATIONS sets how many are tried.
-func TestChangedPrograms(t *testing.T) {
-	var programs [][]byte
-	for _, policy := range []string{
-		examplePolicy,
-		"package keyward\nallow if { every x in input.a { x.b[_] == data.c[x.d] } }\ndeny contains m if { some k, v in input; m := sprintf(\"%v %v\", [k, v]) with input.q as 1 }",
-		"package keyward\np[x].y contains z if { some x, z in input }\nallow if p[input.x].y[1]\nask if data.other[input.r]\nask if data.c[input.a[_].d]",
-		"package keyward\nallow := 1 if input.x == \"a\"\nallow := 2 if input.x == \"b\"\nallow := 3 if input.x == 3\nallow := 4 if input.x == \"d\"\nallow := [input.n, [input.n]] if input.x == \"e\"\ndeny contains 1 if { input.x in {\"a\", \"b\"}; input.n < 12; startswith(input.r, \"al\") }",
-	} {
-		r, err := Compile(Source{Modules: map[string]string{"p.rego": policy, "q.rego": "package other\nx := 1\nallow if input.n > 1"}, Data: map[string]any{"trusted": "a", "c": map[string]any{"x": 1.5}}}, Options{Wide: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		programs = append(programs, r.Program)
-	}
-	input, err := engine.ParseJSON([]byte(`{"a":[{"b":[1],"d":"x"}],"n":11,"r":"allow","x":"a","consumer":{"kind":"a","labels":{"l":"blocked"}}}`), engine.JSONLimits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, _ := strconv.Atoi(cmp.Or(os.Getenv("MUTATIONS"), "20000"))
-	rnd := rand.New(rand.NewPCG(1, 2))
-	ran := 0
-	for range n {
-		changed := programs[rnd.IntN(len(programs))]
-		for range 1 + rnd.IntN(3) {
-			changed = seal(changed, rnd.IntN(1<<16), byte(1<<rnd.IntN(8)))
-		}
-		p, err := engine.Load(changed)
-		if err != nil {
-			if !errors.Is(err, engine.ErrProgram) {
-				t.Fatal(err)
-			}
-			continue
-		}
-		ran++
-		evalAll(t, p, input)
-	}
-	t.Logf("%d of %d changed programs loaded", ran, n)
-}
-
-func evalAll(t *testing.T, p *engine.Program, input engine.Value) {
-	t.Helper()
-	vm := p.NewVM(engine.Limits{Instructions: 10_000, Memory: 1 << 20, Depth: 32})
-	vm.Begin(input, 1)
-	for _, name := range p.Entrypoints() {
-		e, _ := p.Entrypoint(name)
-		v, err := vm.Eval(e)
-		var ee *engine.Error
-		if err != nil && !errors.As(err, &ee) {
-			t.Fatalf("%v, %v", v, err)
-		}
-		_ = v.String()
-		vm.AppendRules(nil)
 	}
 }
 

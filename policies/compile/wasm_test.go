@@ -75,6 +75,11 @@ func newWasmEngine(t testing.TB) *wasmEngine {
 // eval runs the first entrypoint of a program. The result is as JSON reads it:
 // sets are arrays.
 func (w *wasmEngine) eval(program []byte, input engine.Value, strict bool, now int64) (engine.Value, error) {
+	return w.within(engine.Limits{Instructions: 50_000_000, Memory: 1 << 28}, program, input, strict, now)
+}
+
+// within is eval with limits.
+func (w *wasmEngine) within(l engine.Limits, program []byte, input engine.Value, strict bool, now int64) (engine.Value, error) {
 	var in []byte
 	if !input.IsUndefined() {
 		in = programOf(w.t, input)
@@ -85,7 +90,9 @@ func (w *wasmEngine) eval(program []byte, input engine.Value, strict bool, now i
 		truth = 1
 	}
 	request = binary.LittleEndian.AppendUint64(request, truth)
-	request = binary.LittleEndian.AppendUint64(request, uint64(now))
+	for _, n := range []int64{now, int64(l.Instructions), int64(l.Memory), int64(l.Depth), int64(l.Output)} {
+		request = binary.LittleEndian.AppendUint64(request, uint64(n))
+	}
 	if _, err := w.in.Write(request); err != nil {
 		w.t.Fatal(err)
 	}

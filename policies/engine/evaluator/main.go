@@ -3,7 +3,7 @@
 // WebAssembly what it means on its host.
 //
 // A request is a program, a program that returns the input or nothing, whether
-// to be strict (1 or 0), and the time. An answer is an error code and message,
+// to be strict (1 or 0), the time, and the limits in their order. An answer is an error code and message,
 // or two empty texts, and the result as JSON, or nothing when it is undefined.
 // Texts are bytes after their number; all numbers are 64 bits, little-endian.
 package main
@@ -26,18 +26,19 @@ func main() {
 		r := reader{from: in}
 		program, input := r.text(), r.text()
 		strict, now := r.number() == 1, r.number()
+		limits := engine.Limits{Instructions: int(r.number()), Memory: int(r.number()), Depth: int(r.number()), Output: int(r.number())}
 		if r.err != nil {
 			return
 		}
-		answer(out, program, input, strict, now)
+		answer(out, program, input, strict, now, limits)
 		if out.Flush() != nil {
 			return
 		}
 	}
 }
 
-func answer(out io.Writer, program, input []byte, strict bool, now int64) {
-	v, err := eval(program, input, strict, now)
+func answer(out io.Writer, program, input []byte, strict bool, now int64, limits engine.Limits) {
+	v, err := eval(program, input, strict, now, limits)
 	if err != nil {
 		write(out, string(err.Code), err.Message, "")
 		return
@@ -49,11 +50,11 @@ func answer(out io.Writer, program, input []byte, strict bool, now int64) {
 	write(out, "", "", text)
 }
 
-func eval(program, input []byte, strict bool, now int64) (engine.Value, *engine.Error) {
+func eval(program, input []byte, strict bool, now int64, limits engine.Limits) (engine.Value, *engine.Error) {
 	var in engine.Value
 	if len(input) > 0 {
 		var err *engine.Error
-		if in, err = eval(input, nil, true, 0); err != nil {
+		if in, err = eval(input, nil, true, 0, engine.Limits{Output: maxBytes}); err != nil {
 			return engine.Value{}, err
 		}
 	}
@@ -61,7 +62,7 @@ func eval(program, input []byte, strict bool, now int64) (engine.Value, *engine.
 	if err != nil {
 		return engine.Value{}, &engine.Error{Code: engine.ErrUse, Message: err.Error()}
 	}
-	vm := p.NewVM(engine.Limits{Instructions: 50_000_000, Memory: 1 << 28})
+	vm := p.NewVM(limits)
 	vm.Strict(strict)
 	vm.Begin(in, now)
 	e, _ := p.Entrypoint(p.Entrypoints()[0])
