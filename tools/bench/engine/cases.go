@@ -35,6 +35,7 @@ func cases(file string) ([]policyCase, error) {
 		return nil, err
 	}
 	return []policyCase{
+		{name: "baseline", policy: "package keyward\n\nallow := input.mcp.listing == false\n", input: call},
 		{name: "default", policy: string(text), input: call},
 		{name: "rules-1", policy: rules(1), input: rulesInput(1)},
 		{name: "rules-100", policy: rules(100), input: rulesInput(100)},

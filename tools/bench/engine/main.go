@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,11 @@ type row struct {
 	EngineAllocs float64 `json:"engine_allocs"`
 	LoadWasm     float64 `json:"load_wasm_ms"`
 
-	spread []string // first to third quartile of each time
+	Spread spread `json:"quartiles"`
 }
+
+// A spread is the first and third quartile of each time, under its name.
+type spread map[string][2]float64
 
 func main() {
 	jsonFile := flag.String("json", "", "write the results as JSON to this `file`")
@@ -63,7 +67,7 @@ func run(ctx context.Context, jsonFile, tableFile, only string, rounds int, roun
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "%s: opa %s, engine %s; with JSON %s, %s; in wasm %s\n", c.name, r.spread[0], r.spread[1], r.spread[2], r.spread[3], r.spread[4])
+		fmt.Fprintf(os.Stderr, "%s: %v\n", c.name, r.Spread)
 		rows = append(rows, r)
 	}
 	text := table(rows)
@@ -118,23 +122,23 @@ func measureCase(ctx context.Context, g *guest, c policyCase, rounds int, round 
 	}
 	var reader engine.JSONReader
 	subjects := []*subject{
-		{name: "opa", run: times(func() error { return byOPA(opaValue) })},
-		{name: "engine", run: times(func() error { return byEngine(value) })},
-		{name: "opa-json", run: times(func() error {
+		{name: "opa_us", run: times(func() error { return byOPA(opaValue) })},
+		{name: "engine_us", run: times(func() error { return byEngine(value) })},
+		{name: "opa_json_us", run: times(func() error {
 			v, err := opaInput(c.input)
 			if err != nil {
 				return err
 			}
 			return byOPA(v)
 		})},
-		{name: "engine-json", run: times(func() error {
+		{name: "engine_json_us", run: times(func() error {
 			v, err := reader.Read(text, engine.JSONLimits{})
 			if err != nil {
 				return err
 			}
 			return byEngine(v)
 		})},
-		{name: "engine-wasm", run: inWasm},
+		{name: "engine_wasm_us", run: inWasm},
 	}
 	if err := measure(subjects, rounds, round); err != nil {
 		return row{}, err
@@ -142,10 +146,10 @@ func measureCase(ctx context.Context, g *guest, c policyCase, rounds int, round 
 	r := row{
 		Policy: c.name, OPA: subjects[0].median(), Engine: subjects[1].median(), OPAJSON: subjects[2].median(),
 		EngineJSON: subjects[3].median(), EngineWasm: subjects[4].median(), LoadWasm: load.Seconds() * 1e3,
-		OPAAllocs: allocs(subjects[0]), EngineAllocs: allocs(subjects[1]),
+		OPAAllocs: allocs(subjects[0]), EngineAllocs: allocs(subjects[1]), Spread: spread{},
 	}
 	for _, s := range subjects {
-		r.spread = append(r.spread, fmt.Sprintf("%.2f–%.2f µs", s.quantile(0.25), s.quantile(0.75)))
+		r.Spread[s.name] = [2]float64{s.quantile(0.25), s.quantile(0.75)}
 	}
 	return r, nil
 }
@@ -173,12 +177,37 @@ func times(once func() error) func(int) error {
 // table is the results in Markdown.
 func table(rows []row) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The engine beside OPA\n\nMedians in µs a decision, of rounds in turns on one machine (%s/%s, %d CPUs, %s);\nin brackets how many times as fast as OPA's topdown with a prepared query.\n`make bench-engine` measures anew.\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	fmt.Fprintf(&b, `# The engine beside OPA
+
+Medians in µs a decision, of rounds in turns on one machine (%s/%s, %d CPUs, %s);
+in brackets how many times as fast as OPA's topdown with a prepared query. The baseline
+compares one member of the default policy's input.
+`+"`make bench-engine`"+` measures anew.
+
+`, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	b.WriteString("| Policy | OPA | Engine | OPA, with JSON | Engine, with JSON | Engine in wasm (wazero), with JSON | Allocations: OPA, engine | Load in wasm, ms |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	ratios := map[string][]float64{}
 	for _, r := range rows {
+		ratios["evaluation"] = append(ratios["evaluation"], r.OPA/r.Engine)
+		ratios["JSON"] = append(ratios["JSON"], r.OPAJSON/r.EngineJSON)
+		ratios["wasm"] = append(ratios["wasm"], r.OPAJSON/r.EngineWasm)
 		fmt.Fprintf(&b, "| %s | %.1f | %.2f (%.0f×) | %.1f | %.2f (%.0f×) | %.1f (%.1f×) | %.0f, %.0f | %.1f |\n", r.Policy,
 			r.OPA, r.Engine, r.OPA/r.Engine, r.OPAJSON, r.EngineJSON, r.OPAJSON/r.EngineJSON, r.EngineWasm, r.OPAJSON/r.EngineWasm, r.OPAAllocs, r.EngineAllocs, r.LoadWasm)
 	}
+	fmt.Fprintf(&b, "| median of the ratios | | %.0f× | | %.0f× | %.1f× | | |\n", median(ratios["evaluation"]), median(ratios["JSON"]), median(ratios["wasm"]))
+	b.WriteString("\nFrom the first to the third quartile, in µs:\n\n| Policy | OPA | Engine | OPA, with JSON | Engine, with JSON | Engine in wasm, with JSON |\n|---|--:|--:|--:|--:|--:|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s |", r.Policy)
+		for _, name := range []string{"opa_us", "engine_us", "opa_json_us", "engine_json_us", "engine_wasm_us"} {
+			fmt.Fprintf(&b, " %.2f–%.2f |", r.Spread[name][0], r.Spread[name][1])
+		}
+		b.WriteString("\n")
+	}
 	return b.String()
+}
+
+func median(list []float64) float64 {
+	sorted := slices.Sorted(slices.Values(list))
+	return sorted[len(sorted)/2]
 }
