@@ -29,7 +29,9 @@ func New(host filter.Host) filter.Plugin { return &Gate{host: host, ids: newIDs(
 func Refuse() filter.Reply { return refusal.New(refusal.Problem, policies.Internal, "") }
 
 // Configure takes an object with the member "snapshot", "manager", or both; see
-// package live. All of it is checked before any of it is in force.
+// package live. All of it is checked before any of it is in force. What a Manager
+// has told another VM already is none of it: a VM that comes late and can't use
+// that denies, until there is better.
 func (g *Gate) Configure(config []byte) error {
 	source, err := live.NewSource(g.host, config, cutTick)
 	if err != nil {
@@ -37,7 +39,11 @@ func (g *Gate) Configure(config []byte) error {
 	}
 	var s *state
 	if entries, reason := source.Entries(g.host.Now()); reason == policies.ReasonNone {
-		if s, err = newState(entries, nil); err != nil {
+		_, told := entries.(*live.View)
+		switch s, err = newState(entries, nil); {
+		case err != nil && told:
+			g.host.Log(filter.Error, "nothing is allowed: "+err.Error())
+		case err != nil:
 			return err
 		}
 	}

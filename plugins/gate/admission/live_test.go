@@ -122,6 +122,31 @@ func TestAGateFollowsTheManager(t *testing.T) {
 	check("stale", policies.SnapshotStale)
 }
 
+// A VM that starts after another has heard of a Manager without a usable policy
+// must not be without a configuration for good.
+func TestAVMThatComesLateFollowsTheManagerToo(t *testing.T) {
+	tok := newToken(t, "k")
+	g := newLiveGate(t)
+	g.configure(t, nil)
+	s := snapshotOf(t, tok)
+	s.Policy = nil
+	g.publish(t, s)
+	host := &filtertest.LiveHost{Host: g.host.Host, Store: g.host.Store}
+	late := admission.New(host)
+	if err := late.Configure(g.Config(nil, 60)); err != nil {
+		t.Fatal(err)
+	}
+	if got := verdictOf(t, late, tok, "read"); got != policies.PolicyFailed {
+		t.Errorf("without a policy: %q", got)
+	}
+	s = snapshotOf(t, tok)
+	s.Generation++
+	g.publish(t, s)
+	if got := verdictOf(t, late, tok, "read"); got != policies.ReasonNone {
+		t.Errorf("once there is one: %q; log %s", got, host.Logged())
+	}
+}
+
 func TestASnapshotServesUntilTheManagerIsReached(t *testing.T) {
 	tok := newToken(t, "k")
 	g := newLiveGate(t)
