@@ -25,7 +25,7 @@ run: bin/keyward plugins ## build everything and start Keyward on this machine
 	bin/keyward demo --stay
 
 .PHONY: demo
-demo: bin/keyward plugins ## play the whole story once, and fail if a step does not hold
+demo: bin/keyward plugins forward bin/demo-agent ## play the whole story once, and fail if a step does not hold
 	bin/keyward demo
 
 .PHONY: test
@@ -76,6 +76,10 @@ forward: ## build what passes Workers' connections to the gateway, into bin/keyw
 .PHONY: sync
 sync: ## build what brings files to and from Workers, for their images, into bin/keyward-sync
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/keyward-sync ./tools/sync
+
+.PHONY: bin/demo-agent
+bin/demo-agent:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $@ ./tools/demo/agent
 
 .PHONY: check
 check: ## lint everything, and fail if that changes a file

@@ -1,154 +1,97 @@
 package testenv
 
 import (
-	"context"
-	"crypto/rand"
-	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"keyward/tools/dockerd"
 )
 
-// Docker is an engine of the test's own, in a network namespace of its own: its
-// bridges and firewall rules are not the machine's, and its containers have no
-// way out but to what the test lets listen there.
+// Docker is an engine of the test's own.
 type Docker struct {
-	Host      string // unix:// URL of its API
-	namespace string // file of the network namespace
-	name, ip  string // of the namespace; the program
+	Host   string // unix:// URL of its API
+	engine *dockerd.Engine
 }
 
 // StartDocker starts an engine that ends with the test. It needs root.
 func StartDocker(t testing.TB) *Docker {
 	t.Helper()
-	dockerd, nsenter, ip := needProgram(t, "dockerd"), needProgram(t, "nsenter"), needProgram(t, "ip")
-	needProgram(t, "iptables")
-	if os.Geteuid() != 0 {
-		missing(t, "root, to run dockerd")
+	if what := dockerd.Missing(); what != "" {
+		missing(t, what)
 	}
-	name := "keyward-" + strings.ToLower(rand.Text()[:8])
-	d := &Docker{namespace: "/var/run/netns/" + name, name: name, ip: ip}
-	if err := run(t.Context(), "", ip, "netns", "add", name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = run(context.Background(), "", ip, "netns", "del", name) })
-	if err := run(t.Context(), "", ip, "-n", name, "link", "set", "lo", "up"); err != nil {
-		t.Fatal(err)
-	}
-	// Not t.TempDir: what the engine's end leaves mounted would fail the test.
-	dir, err := os.MkdirTemp("", "keyward-docker-")
+	e, err := dockerd.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { removeMounted(dir) })
-	socket := filepath.Join(dir, "d.sock")
-	d.Host = "unix://" + socket
-	Start(t, Command{
-		Path: nsenter,
-		Args: []string{
-			"--net=" + d.namespace, dockerd, "--host", d.Host, "--data-root", filepath.Join(dir, "data"),
-			"--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"),
-		},
-		Healthy: dockerHealthy(socket),
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("output of dockerd:\n%s", e.Log())
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
 	})
-	return d
+	return &Docker{e.Host, e}
 }
 
-func dockerClient(socket string) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-	}}
-}
-
-func dockerHealthy(socket string) func(context.Context) error {
-	client := dockerClient(socket)
-	return func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/_ping", nil)
-		if err != nil {
-			return err
-		}
-		res, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("ping: status %d", res.StatusCode)
-		}
-		return nil
-	}
-}
-
-// removeMounted removes a folder with what is mounted below it.
-func removeMounted(dir string) {
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
-			_ = syscall.Unmount(f[1], syscall.MNT_DETACH)
-		}
-	}
-	_ = os.RemoveAll(dir)
-}
-
-// Do runs fn on a thread in the engine's network namespace. Sockets that fn
-// opens stay there, whoever uses them.
-func (d *Docker) Do(t testing.TB, fn func() error) {
+// Image loads an image whose root is empty but for the given static binary and
+// returns its id. The program is there twice: as /NAME, which is run, and as
+// /suid, which root has marked setuid.
+func (d *Docker) Image(t testing.TB, name, binary string) string {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		f, err := os.Open(d.namespace)
-		if err != nil {
-			done <- err
-			return
-		}
-		defer f.Close()
-		if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- err
-			return
-		}
-		done <- fn()
-	}()
-	if err := <-done; err != nil {
+	id, err := d.engine.Image(t.Context(), name, binary, dockerd.File{Name: name, Mode: 0o755}, dockerd.File{Name: "suid", Mode: 0o4755})
+	if err != nil {
 		t.Fatal(err)
 	}
+	return id
+}
+
+// Get returns what the engine's API answers, such as /containers/NAME/json.
+func (d *Docker) Get(t testing.TB, path string) []byte {
+	t.Helper()
+	return d.call(t, http.MethodGet, path, nil)
+}
+
+// Post calls an action of the engine's API, such as /containers/NAME/kill.
+func (d *Docker) Post(t testing.TB, path string) {
+	t.Helper()
+	d.call(t, http.MethodPost, path, nil)
+}
+
+func (d *Docker) call(t testing.TB, method, path string, body io.Reader) []byte {
+	t.Helper()
+	b, err := d.engine.Call(t.Context(), method, path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // Listen listens in the engine's network namespace until the test ends: for a
 // container that is the host.
 func (d *Docker) Listen(t testing.TB, addr string) net.Listener {
 	t.Helper()
-	var l net.Listener
-	d.Do(t, func() (err error) {
-		l, err = net.Listen("tcp", addr)
-		return err
-	})
+	l, err := d.engine.Listen(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { l.Close() })
 	return l
 }
 
 // ListenPacket is Listen for UDP.
-func (d *Docker) ListenPacket(t testing.TB, addr string) net.PacketConn {
+func (d *Docker) ListenPacket(t testing.TB, addr string) (c net.PacketConn) {
 	t.Helper()
-	var c net.PacketConn
-	d.Do(t, func() (err error) {
+	err := d.engine.Do(func() (err error) {
 		c, err = net.ListenPacket("udp", addr)
 		return err
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -156,16 +99,15 @@ func (d *Docker) ListenPacket(t testing.TB, addr string) net.PacketConn {
 // Address gives the host that the engine runs on one more address.
 func (d *Docker) Address(t testing.TB, addr string) {
 	t.Helper()
-	if err := run(t.Context(), "", d.ip, "-n", d.name, "addr", "add", addr, "dev", "lo"); err != nil {
+	if err := d.engine.Address(t.Context(), addr); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // Addresses are those that the engine's host has.
-func (d *Docker) Addresses(t testing.TB) []netip.Addr {
+func (d *Docker) Addresses(t testing.TB) (list []netip.Addr) {
 	t.Helper()
-	var list []netip.Addr
-	d.Do(t, func() error {
+	err := d.engine.Do(func() error {
 		all, err := net.InterfaceAddrs()
 		for _, a := range all {
 			if p, err := netip.ParsePrefix(a.String()); err == nil {
@@ -174,5 +116,8 @@ func (d *Docker) Addresses(t testing.TB) []netip.Addr {
 		}
 		return err
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return list
 }

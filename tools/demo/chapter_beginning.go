@@ -22,7 +22,7 @@ const (
 )
 
 // beginning is what an administrator does before a Worker can work.
-var beginning = chapter{"An administrator sets things up at the Manager", []step{
+var beginning = chapter{title: "An administrator sets things up at the Manager", steps: []step{
 	{"the default policy is published: nothing without a grant", (*teller).publishDefault},
 	{"a consumer for the Worker, and its token: shown once", (*teller).register},
 	{"the real keys of the MCP server and the LLM: sealed before they are sent", (*teller).enrol},
@@ -87,7 +87,7 @@ func (t *teller) enrol(ctx context.Context) (string, error) {
 }
 
 func (t *teller) targets(ctx context.Context) (string, error) {
-	for _, n := range []manager.NewTarget{
+	list := []manager.NewTarget{
 		{ID: mcpTarget, TargetSpec: manager.TargetSpec{
 			Kind: policies.KindMCP, Match: []snapshot.Match{{Route: mcpTarget, Path: mcpPath}},
 			Upstream: clusters(mcpCluster), Credential: mcpTarget + "-key", Inject: &snapshot.Inject{Form: snapshot.Bearer},
@@ -96,7 +96,14 @@ func (t *teller) targets(ctx context.Context) (string, error) {
 			Kind: policies.KindLLM, Match: []snapshot.Match{{Route: llmTarget, Path: llmPath}},
 			Upstream: clusters(llmCluster), Credential: llmTarget + "-key", Inject: &snapshot.Inject{Form: snapshot.Bearer},
 		}},
-	} {
+	}
+	if t.stage.matrix != nil { // its credentials are the Workers' own, which the Manager makes
+		list = append(list, manager.NewTarget{ID: matrixTarget, TargetSpec: manager.TargetSpec{
+			Kind: policies.KindHTTP, Match: []snapshot.Match{{Route: matrixTarget, Path: matrixPath}},
+			Upstream: clusters(matrixCluster), Inject: &snapshot.Inject{Form: snapshot.Bearer},
+		}})
+	}
+	for _, n := range list {
 		if _, _, err := t.stage.admin.CreateTarget(ctx, client.Request{}, n); err != nil {
 			return "", err
 		}

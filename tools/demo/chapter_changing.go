@@ -14,7 +14,7 @@ import (
 )
 
 // changing is what the administrator changes while the Worker works.
-var changing = chapter{"The administrator changes things; nothing is restarted", []step{
+var changing = chapter{title: "The administrator changes things; nothing is restarted", steps: []step{
 	{"a policy whose own test fails is not published", (*teller).publishBroken},
 	{"the policy is edited: no issues are opened for now", (*teller).publishFreeze},
 	{"the Worker may not open an issue any more", (*teller).frozen},

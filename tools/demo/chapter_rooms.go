@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // rooms is what Matrix shows of all this, where a homeserver can be had.
-var rooms = chapter{"What an administrator sees in Matrix", []step{
+var rooms = chapter{title: "What an administrator sees in Matrix", needs: func(s *Stage) error { return s.noMatrix }, steps: []step{
+	{"the Worker's room shows each of its calls", (*teller).workersRoom},
 	{"the Manager's room shows what was changed, and by whom", (*teller).managersRoom},
 	{"the administrator suspends the Worker from there, and lets it go on", (*teller).commands},
 }}
@@ -28,6 +30,7 @@ const (
 // line is a message of a room.
 type line struct {
 	Type    string `json:"type"`
+	Sender  string `json:"sender"`
 	Content struct {
 		Body    string `json:"body"`
 		Records *struct {
@@ -73,16 +76,9 @@ func until(ctx context.Context, try func() error) error {
 // of those, the newest last.
 func (t *teller) lines(ctx context.Context, place, kind string) (string, error) {
 	var found []string
-	err := until(ctx, func() error {
-		var page struct {
-			Chunk []line `json:"chunk"`
-		}
-		path := "/_matrix/client/v3/rooms/" + url.PathEscape(place) + "/messages?dir=b&limit=100"
-		if err := t.stage.matrix.call(ctx, http.MethodGet, path, t.stage.matrix.token, nil, &page); err != nil {
-			return err
-		}
+	err := t.messages(ctx, place, func(list []line) error {
 		found = nil
-		for _, m := range page.Chunk {
+		for _, m := range list {
 			if m.Content.Records == nil || len(m.Content.Records.Entries) == 0 || m.Content.Records.Entries[0].Kind != kind {
 				continue
 			}
@@ -96,10 +92,44 @@ func (t *teller) lines(ctx context.Context, place, kind string) (string, error) 
 	return strings.Join(found[max(0, len(found)-shownLines):], "\n    "), err
 }
 
-func (t *teller) managersRoom(ctx context.Context) (string, error) {
-	if t.stage.matrix == nil {
-		return leftOut + errNoHomeserver.Error(), nil
+// said waits until a room shows something that an account said.
+func (t *teller) said(ctx context.Context, place, account string) (string, error) {
+	var said string
+	err := t.messages(ctx, place, func(list []line) error {
+		i := slices.IndexFunc(list, func(m line) bool { return m.Sender == account && m.Type == "m.room.message" })
+		if i < 0 {
+			return fmt.Errorf("%s has said nothing", account)
+		}
+		said = account + ": " + list[i].Content.Body
+		return nil
+	})
+	return said, err
+}
+
+// messages waits until the newest messages of a room, the newest first, are as
+// they should be.
+func (t *teller) messages(ctx context.Context, place string, check func([]line) error) error {
+	return until(ctx, func() error {
+		var page struct {
+			Chunk []line `json:"chunk"`
+		}
+		path := "/_matrix/client/v3/rooms/" + url.PathEscape(place) + "/messages?dir=b&limit=100"
+		if err := t.stage.matrix.call(ctx, http.MethodGet, path, t.stage.matrix.token, nil, &page); err != nil {
+			return err
+		}
+		return check(page.Chunk)
+	})
+}
+
+func (t *teller) workersRoom(ctx context.Context) (string, error) {
+	place, err := t.room(ctx, manager.RoomID(manager.RoomWorker, consumerID))
+	if err != nil {
+		return "", err
 	}
+	return t.lines(ctx, place, "mcp")
+}
+
+func (t *teller) managersRoom(ctx context.Context) (string, error) {
 	place, err := t.room(ctx, manager.ManagerRoom)
 	if err != nil {
 		return "", err
@@ -108,9 +138,6 @@ func (t *teller) managersRoom(ctx context.Context) (string, error) {
 }
 
 func (t *teller) commands(ctx context.Context) (string, error) {
-	if t.stage.matrix == nil {
-		return leftOut + "no homeserver", nil
-	}
 	place, err := t.room(ctx, manager.ManagerRoom)
 	if err != nil {
 		return "", err

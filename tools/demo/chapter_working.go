@@ -11,7 +11,7 @@ import (
 )
 
 // working is what the Worker does, may not do, and never gets to see.
-var working = chapter{"The Worker works, with one token and the gateway's address", []step{
+var working = chapter{title: "The Worker works, with one token and the gateway's address", steps: []step{
 	{"it lists its tools and sees only its own", (*teller).list},
 	{"it reads an issue, as it was granted", (*teller).read},
 	{"it tries to delete a repository, and is told that it may not", (*teller).delete},

@@ -21,6 +21,10 @@ const (
 	llmCluster = "llm-upstream"
 	mcpPath    = "/mcp-servers/code-host/mcp"
 	llmPath    = "/v1"
+
+	matrixTarget  = "matrix"
+	matrixCluster = "matrix-upstream"
+	matrixPath    = "/_matrix"
 )
 
 // gatewayConfig is the gateway's configuration; docs/gateway.md describes it.
@@ -33,11 +37,11 @@ clusters:
   - {name: manager, urls: ["http://%[6]s"]}
   - {name: ` + mcpCluster + `, urls: [%[2]q]}
   - {name: ` + llmCluster + `, urls: [%[3]q]}
-
+%[8]s
 routes:
   - {name: ` + mcpTarget + `, path: ` + mcpPath + `, cluster: ` + mcpCluster + `, prefix_rewrite: "/"}
   - {name: ` + llmTarget + `, path: ` + llmPath + `, cluster: ` + llmCluster + `}
-
+%[9]s
 plugins:
   - name: gate
     file: %[4]q
@@ -52,6 +56,12 @@ plugins:
       - {name: KEYWARD_GATEWAY_KEYS, from_file: gateway.key}
     configuration: {manager: {cluster: manager, authority: manager, key: %[7]q}}
 `
+
+// What is added where there is a homeserver.
+const (
+	matrixClusterConfig = "  - {name: " + matrixCluster + ", urls: [%q]}\n"
+	matrixRouteConfig   = "  - {name: " + matrixTarget + ", path: " + matrixPath + ", cluster: " + matrixCluster + ", timeout: 0s}\n"
+)
 
 // gateway makes a gateway known to the Manager, starts it, and returns once it
 // follows the Manager.
@@ -100,8 +110,12 @@ func (s *Stage) writeGateway(ctx context.Context, opt Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var cluster, route string
+	if s.matrix != nil {
+		cluster, route = fmt.Sprintf(matrixClusterConfig, s.matrix.url), matrixRouteConfig
+	}
 	text := fmt.Sprintf(gatewayConfig, opt.Address, s.mcpURL, s.llmURL, filepath.Join(dist, "gate.wasm"), filepath.Join(dist, "key-swap.wasm"),
-		s.channel, st.GatewayKey)
+		s.channel, st.GatewayKey, cluster, route)
 	return s.path("gateway.yaml"), s.keep("gateway.yaml", text)
 }
 

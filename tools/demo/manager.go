@@ -19,7 +19,7 @@ gateways: {listen: "127.0.0.1:0", signingKey: signing.pem}
 `
 
 // matrixConfig is added where there is a homeserver; docs/matrix.md describes it.
-const matrixConfig = `matrix: {homeserver: %q, user: "@keyward:` + serverName + `", admins: [%q], registrationSecretFile: registration.secret}
+const matrixConfig = `matrix: {homeserver: %q, user: "@keyward:` + serverName + `", admins: [%q], registrationSecretFile: registration.secret, target: ` + matrixTarget + `}
 `
 
 // manager starts the Manager and takes the admin token of its first start.
@@ -30,6 +30,9 @@ func (s *Stage) manager(ctx context.Context, opt Options) error {
 		if err := s.keep("registration.secret", s.matrix.secret+"\n"); err != nil {
 			return err
 		}
+	}
+	if s.engine != nil {
+		config += s.engine.config()
 	}
 	if err := s.keep("manager.yaml", config); err != nil {
 		return err

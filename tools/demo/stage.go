@@ -4,16 +4,19 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"keyward/manager/client"
 	"keyward/tools/demo/upstream"
+	"keyward/tools/dockerd"
 )
 
 // Options say where the demo finds and puts things. Zero values have defaults.
@@ -22,6 +25,8 @@ type Options struct {
 	Address string       // of the gateway; 127.0.0.1 and any free port
 	Manager string       // address of the Manager's API; 127.0.0.1 and any free port
 	Log     *slog.Logger // of Manager and gateway; nil: discarded
+	Bin     string       // folder with the programs for containers; "bin"
+	Engine  bool         // start a Docker engine, where that can be done
 }
 
 // A Stage is the demo up and running, until Close.
@@ -38,6 +43,9 @@ type Stage struct {
 	llmURL   string
 	channel  string      // address of the Manager's listener for gateways
 	matrix   *homeserver // nil: none can be had here
+	noMatrix error       // why not
+	engine   *engine     // nil: none can be had here, or shall be
+	noEngine error       // why not
 
 	stop    context.CancelFunc
 	running sync.WaitGroup // Manager and gateway
@@ -72,14 +80,26 @@ func Up(ctx context.Context, opt Options) (_ *Stage, err error) {
 	if s.llmURL, err = s.serve(upstream.LLM(s.secrets.llmKey, &s.llm)); err != nil {
 		return nil, err
 	}
-	s.matrix, err = startHomeserver(ctx, s.Dir)
-	if err != nil && !errors.Is(err, errNoHomeserver) {
+	if s.matrix, err = startHomeserver(ctx, s.Dir); errors.Is(err, errNoHomeserver) {
+		s.noMatrix = err
+	} else if err != nil {
 		return nil, err
+	}
+	if opt.Engine {
+		if s.engine, s.noEngine = startEngine(ctx, cmp.Or(opt.Bin, "bin")); s.noEngine != nil && os.Getenv("CI") == "true" {
+			return nil, fmt.Errorf("CI=true demands a Docker engine: %w", s.noEngine)
+		}
 	}
 	if err = s.manager(ctx, opt); err != nil {
 		return nil, err
 	}
-	return s, s.gateway(ctx, opt)
+	if err = s.gateway(ctx, opt); err != nil {
+		return nil, err
+	}
+	if s.engine != nil {
+		go dockerd.Relay(s.engine.gateway, strings.TrimPrefix(s.Gateway, "http://")) // ends with its listener
+	}
+	return s, nil
 }
 
 // serve starts an upstream on a free port of loopback and returns its base URL.
@@ -120,6 +140,9 @@ func (s *Stage) Close() error {
 	err := s.Wait()
 	if s.matrix != nil {
 		err = errors.Join(err, s.matrix.close())
+	}
+	if s.engine != nil {
+		err = errors.Join(err, s.engine.close())
 	}
 	for _, srv := range s.servers {
 		err = errors.Join(err, srv.Close())

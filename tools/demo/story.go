@@ -25,12 +25,16 @@ type teller struct {
 	grant manager.Grant // for the MCP server
 	w     *worker
 	s     *mcp.ClientSession
-	heard strings.Builder // all that the Worker was ever told
+	heard strings.Builder // all that the Workers were ever told
+
+	imageID string // of the Worker in a container
+	leaked  string // its token, as the engine knows it
 }
 
 // A chapter is a part of the story: one file each.
 type chapter struct {
 	title string
+	needs func(*Stage) error // says what is missing for it; nil: nothing can be
 	steps []step
 }
 
@@ -42,7 +46,7 @@ type step struct {
 
 // Tell plays the whole story on a stage that is up.
 func Tell(ctx context.Context, stage *Stage, out io.Writer) error {
-	return tell(ctx, stage, out, beginning, working, changing, rooms, leaving)
+	return tell(ctx, stage, out, beginning, working, changing, container, rooms, leaving)
 }
 
 // Prepare plays the beginning alone, after which the Worker may work.
@@ -59,6 +63,12 @@ func tell(ctx context.Context, stage *Stage, out io.Writer, chapters ...chapter)
 	}()
 	for _, c := range chapters {
 		fmt.Fprintf(out, "\n%s\n", c.title)
+		if c.needs != nil {
+			if err := c.needs(stage); err != nil {
+				fmt.Fprintf(out, "    %s%v\n", leftOut, err)
+				continue
+			}
+		}
 		for _, s := range c.steps {
 			t.n++
 			fmt.Fprintf(out, "%2d  %s\n", t.n, s.title)

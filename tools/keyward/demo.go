@@ -22,12 +22,17 @@ the gateway with both plugins in front of them, and the Manager beside it. Then 
 the administrator, and a Worker that holds one consumer token. Each line says what
 happens; the command fails when a step does not hold.
 
+Rooms are shown where a Synapse can be had, and a Worker in a container where
+dockerd, nsenter, ip and iptables are there to be run as root: the engine is the
+demo's own, and pulls nothing. What is left out is said.
+
 With --stay only the beginning is played: the stage stays up, with commands to try.`,
 		Example: `  make plugins && keyward demo
   keyward demo --stay --address 127.0.0.1:8080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
+			opt.Engine = !stay
 			if stay {
 				opt.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
 			}
@@ -54,6 +59,7 @@ With --stay only the beginning is played: the stage stays up, with commands to t
 		},
 	}
 	cmd.Flags().StringVar(&opt.Plugins, "plugins", "dist", "folder with gate.wasm and key-swap.wasm")
+	cmd.Flags().StringVar(&opt.Bin, "bin", "bin", "folder with the programs that run in containers")
 	cmd.Flags().StringVar(&opt.Address, "address", "127.0.0.1:0", "address of the gateway; port 0 is any free one")
 	cmd.Flags().StringVar(&opt.Manager, "manager", "127.0.0.1:0", "address of the Manager's API; port 0 is any free one")
 	cmd.Flags().BoolVar(&stay, "stay", false, "stay up until interrupted")

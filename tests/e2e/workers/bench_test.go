@@ -14,6 +14,7 @@ import (
 	"keyward/manager"
 	"keyward/manager/store"
 	"keyward/tests/testenv"
+	"keyward/tools/demo/upstream"
 )
 
 // TestBenchWorkers measures how long Workers take from the wish to the end of
@@ -25,7 +26,7 @@ func TestBenchWorkers(t *testing.T) {
 		t.Skip("LEFT OUT: a measurement; `make bench-workers` runs it")
 	}
 	w := newWorld(t, setting{})
-	image := w.Image(t, "agent", testenv.GoBuildStatic(t, "./tests/e2e/workers/agent"))
+	image := w.Image(t, "agent", testenv.GoBuildStatic(t, "./tools/demo/agent"))
 	w.bench(t, image, "warm", 1)
 	var single []time.Duration
 	for i := range 5 {
@@ -56,7 +57,7 @@ func (w *world) bench(t *testing.T, image, prefix string, n int) []time.Duration
 		w.change(t, func(tx *store.Tx, ctx context.Context) error {
 			_, err := tx.CreateWorker(ctx, manager.NewWorker{
 				ID: id, WorkerSpec: manager.WorkerSpec{Image: image, Limits: manager.WorkerLimits{MemoryMB: 64}},
-				Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"echo"}}}, {Target: "llm"}},
+				Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{upstream.ToolRead}}}, {Target: "llm"}},
 			})
 			return err
 		})

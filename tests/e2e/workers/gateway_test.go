@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"keyward/plugins/key-swap/swap"
 	"keyward/plugins/live"
 	"keyward/tests/testenv"
+	"keyward/tools/dockerd"
 )
 
 // routes are those of a gateway, and the clusters that they lead to.
@@ -82,15 +82,7 @@ func (w *world) startGateway(t *testing.T, envoy bool, token string, clusters ma
 func (w *world) onHost(t *testing.T, addr string) {
 	t.Helper()
 	l := w.Docker.Listen(t, "0.0.0.0:0")
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go relay(c, addr)
-		}
-	}()
+	go dockerd.Relay(l, addr)
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -102,15 +94,4 @@ func (w *world) onHost(t *testing.T, addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.backend.Close() })
-}
-
-func relay(c net.Conn, to string) {
-	defer c.Close()
-	up, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer up.Close()
-	go func() { _, _ = io.Copy(up, c) }()
-	_, _ = io.Copy(c, up)
 }

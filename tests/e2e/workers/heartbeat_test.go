@@ -18,7 +18,7 @@ import (
 func TestUnwellWorkers(t *testing.T) {
 	needE2E(t)
 	w := newWorld(t, setting{})
-	image := w.Image(t, "agent", testenv.GoBuildStatic(t, "./tests/e2e/workers/agent"))
+	image := w.Image(t, "unwell", testenv.GoBuildStatic(t, "./tests/e2e/workers/unwell"))
 	h, err := heartbeat.New(w.Store, w.backend, heartbeat.Options{Every: time.Second, Log: w.logger(), Metrics: w.registry})
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestUnwellWorkers(t *testing.T) {
 	create := func(id, how string, on manager.WorkerHeartbeat) {
 		w.change(t, func(tx *store.Tx, ctx context.Context) error {
 			_, err := tx.CreateWorker(ctx, manager.NewWorker{
-				ID: id, Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"echo"}}}},
+				ID: id, Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"issues.read"}}}},
 				WorkerSpec: manager.WorkerSpec{Image: image, Command: []string{how}, Heartbeat: on, Limits: manager.WorkerLimits{MemoryMB: 64}},
 			})
 			return err
@@ -40,7 +40,7 @@ func TestUnwellWorkers(t *testing.T) {
 	t.Run("one that does not take no for an answer is suspended", func(t *testing.T) {
 		got := w.becomes(t, "stubborn", manager.Misbehaving)
 		c, err := w.Consumer(t.Context(), got.Consumer)
-		if err != nil || !got.Suspended || c.State != snapshot.Suspended || !strings.Contains(got.Health.Reason, "delete_everything") {
+		if err != nil || !got.Suspended || c.State != snapshot.Suspended || !strings.Contains(got.Health.Reason, "repository.delete") {
 			t.Errorf("it is %+v, its consumer %+v, %v", got, c, err)
 		}
 		t.Logf("from the first of its refusals in the log to its suspension: %v", w.since(t, got.Consumer, got.Health.Since))
@@ -56,7 +56,7 @@ func TestUnwellWorkers(t *testing.T) {
 	})
 	t.Run("one that makes the same call again and again is stuck", func(t *testing.T) {
 		got := w.becomes(t, "looping", manager.Stuck)
-		if got.Suspended || !strings.Contains(got.Health.Reason, "echo was made") {
+		if got.Suspended || !strings.Contains(got.Health.Reason, "issues.read was made") {
 			t.Errorf("it is %+v", got)
 		}
 	})

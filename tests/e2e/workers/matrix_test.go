@@ -153,7 +153,7 @@ func (w *world) checkRoom(t *testing.T, worker string) (place, token string) {
 		t.Errorf("members: %v", m)
 	}
 	w.until(t, "the room shows it", func() error {
-		for _, want := range []string{"hello from the container", "tools/call", "delete_everything", "because not_granted"} {
+		for _, want := range []string{"hello from the container", "tools/call", "repository[.]delete", "because not_granted"} {
 			if text := string(w.shown(t, place)); !strings.Contains(text, want) {
 				return fmt.Errorf("%q is not in %s", want, text)
 			}

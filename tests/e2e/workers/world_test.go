@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -134,29 +131,11 @@ func (w *world) open(t *testing.T, postgres bool) {
 func (w *world) upstreams(t *testing.T) (mcp, llm string) {
 	t.Helper()
 	w.keys = []string{"ghp_" + rand.Text(), "sk-" + rand.Text()}
-	m := httptest.NewServer(guard(w.keys[0], http.HandlerFunc(answerCall)))
+	m := httptest.NewServer(upstream.MCP(w.keys[0], &upstream.Counter{}))
 	t.Cleanup(m.Close)
 	l := httptest.NewServer(upstream.LLM(w.keys[1], &upstream.Counter{}))
 	t.Cleanup(l.Close)
 	return m.Listener.Addr().String(), l.Listener.Addr().String()
-}
-
-func guard(key string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer "+key {
-			http.Error(w, "real key only", http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// answerCall is the least of an MCP server: it answers every call, and echoes the
-// key that it was called with, as a careless one would.
-func answerCall(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20))
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"done, with %s"}]}}`, r.Header.Get("Authorization"))
 }
 
 func enrol(ctx context.Context, tx *store.Tx, gateway *seal.PrivateKey, target manager.NewTarget, key string) error {
