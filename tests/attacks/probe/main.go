@@ -23,6 +23,7 @@ type World struct {
 	Memory  int64    // MiB
 	Files   uint64
 	Tmp     int64 // MiB
+	Real    *Real // nil: the gateway answers GET / and decides nothing
 }
 
 // An Attempt is one way out.
@@ -56,8 +57,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: probe WORLD | probe wait")
 		os.Exit(2)
 	}
-	r := Report{Control: control(w)}
-	for _, ways := range [][]way{networkWays, kernelWays, fileWays, limitWays} {
+	r := Report{}
+	list := [][]way{networkWays, kernelWays, fileWays, limitWays}
+	if w.Real == nil {
+		r.Control = control(w)
+	} else {
+		r.Control, list = controlThrough(w), [][]way{networkWays, fileWays, throughWays}
+	}
+	for _, ways := range list {
 		for _, way := range ways {
 			r.Attempts = append(r.Attempts, attempt(way, w))
 		}
