@@ -16,6 +16,9 @@ plugins := gate key-swap
 plugin_sources := $(shell git ls-files --cached --others --exclude-standard -- \
 	'plugins/*.go' 'policies/*.go' 'tools/wasmlink/*' go.mod go.sum | grep -v _test.go)
 
+# What a plugin tells the Manager that it is.
+build_name = $(shell (cat $(plugin_sources) && $(GO) version && echo $(BUILTINS)) | sha256sum | cut -c1-12)
+
 .PHONY: help
 help: ## say what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -110,7 +113,7 @@ bin/keyward:
 dist/%.wasm: $(plugin_sources)
 	@mkdir -p bin dist
 	tools/wasmlink/overlay.sh bin/overlay.json
-	GOEXPERIMENT=nogreenteagc GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(filter lean,$(BUILTINS)),-tags=lean,-overlay=bin/overlay.json) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o bin/$*.raw.wasm ./plugins/$*
+	GOEXPERIMENT=nogreenteagc GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(filter lean,$(BUILTINS)),-tags=lean,-overlay=bin/overlay.json) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -X keyward/plugins/live.build=keyward-build:$*-$(build_name)' -o bin/$*.raw.wasm ./plugins/$*
 	$(GO) run ./tools/wasmlink $(if $(filter lean,$(BUILTINS)),-interface plugins/$*/interface.txt) -o $@ bin/$*.raw.wasm
 
 dist/SHA256SUMS: $(plugins:%=dist/%.wasm)

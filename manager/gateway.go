@@ -14,6 +14,7 @@ type Gateway struct {
 	Behind     uint64            `json:"behind" doc:"Generations that it is behind the Manager"`
 	LastSeen   time.Time         `json:"last_seen,omitzero" doc:"Last time that it called; absent: never"`
 	Connection string            `json:"connection" enum:"never,connected,lost" doc:"lost: not seen for longer than a poll may take"`
+	Builds     []string          `json:"builds,omitempty" doc:"Builds of plugins in its connected instances"`
 	Instances  []GatewayInstance `json:"instances,omitempty" doc:"Of whom that was heard"`
 }
 
@@ -21,6 +22,7 @@ type Gateway struct {
 // share data. What it confirms is in force there for every request to come.
 type GatewayInstance struct {
 	ID        string    `json:"id" doc:"By lot; another one when the process starts anew"`
+	Build     string    `json:"build,omitempty" doc:"Plugin and what it was built from; absent: not told"`
 	Epoch     string    `json:"epoch,omitempty" doc:"Epoch that it last confirmed; absent: none yet"`
 	Confirmed uint64    `json:"confirmed" doc:"Generation in force on all its worker threads"`
 	LastSeen  time.Time `json:"last_seen"`
@@ -45,6 +47,9 @@ func (g *Gateway) Sum(st Status, now time.Time) {
 		g.Connection, counts = "lost", g.Instances
 	}
 	for n, i := range counts {
+		if i.Build != "" && !slices.Contains(g.Builds, i.Build) {
+			g.Builds = append(g.Builds, i.Build)
+		}
 		if i.LastSeen.After(g.LastSeen) {
 			g.LastSeen = i.LastSeen
 		}
@@ -53,6 +58,7 @@ func (g *Gateway) Sum(st Status, now time.Time) {
 			g.Epoch, g.Confirmed = i.Epoch, i.Confirmed
 		}
 	}
+	slices.Sort(g.Builds)
 	if g.Epoch == st.Epoch && g.Confirmed <= st.Generation {
 		g.Behind -= g.Confirmed
 	}

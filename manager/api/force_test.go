@@ -29,14 +29,14 @@ func TestAnAnswerCanWaitUntilGatewaysHaveTheChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.store.SeenGateway(ctx, "edge", "i1", st.Epoch, gen); err != nil {
+	if err := w.store.SeenGateway(ctx, "edge", manager.GatewayInstance{ID: "i1", Epoch: st.Epoch, Confirmed: gen}); err != nil {
 		t.Fatal(err)
 	}
 	changed := w.store.Changed()
 	go func() {
 		<-changed
 		time.Sleep(20 * time.Millisecond)
-		if err := w.store.SeenGateway(ctx, "edge", "i1", st.Epoch, gen+1); err != nil {
+		if err := w.store.SeenGateway(ctx, "edge", manager.GatewayInstance{ID: "i1", Epoch: st.Epoch, Confirmed: gen + 1}); err != nil {
 			t.Error(err)
 		}
 	}()

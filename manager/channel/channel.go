@@ -112,7 +112,7 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if err := c.seen.note(ctx, asker{gateway, q.Instance}, q.Epoch, q.Since); err != nil {
+	if err := c.seen.note(ctx, gateway, manager.GatewayInstance{ID: q.Instance, Build: q.Build, Epoch: q.Epoch, Confirmed: q.Since}); err != nil {
 		c.fail(ctx, w, err)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"keyward/manager"
 	"keyward/manager/store"
 )
 
@@ -26,24 +27,23 @@ type seen struct {
 type asker struct{ gateway, instance string }
 
 type confirmation struct {
-	epoch      string
-	generation uint64
-	at         time.Time
+	manager.GatewayInstance
+	at time.Time
 }
 
 func newSeen(s *store.Store, now func() time.Time) *seen {
 	return &seen{store: s, now: now, last: map[asker]confirmation{}}
 }
 
-func (s *seen) note(ctx context.Context, who asker, epoch string, generation uint64) error {
-	c := confirmation{epoch, generation, s.now()}
+func (s *seen) note(ctx context.Context, gateway string, i manager.GatewayInstance) error {
+	who, c := asker{gateway, i.ID}, confirmation{i, s.now()}
 	s.mu.Lock()
 	was, ok := s.last[who]
 	s.mu.Unlock()
-	if ok && was.epoch == epoch && was.generation == generation && c.at.Sub(was.at) < seenEvery {
+	if ok && was.GatewayInstance == i && c.at.Sub(was.at) < seenEvery {
 		return nil
 	}
-	if err := s.store.SeenGateway(ctx, who.gateway, who.instance, epoch, generation); err != nil {
+	if err := s.store.SeenGateway(ctx, gateway, i); err != nil {
 		return err
 	}
 	s.mu.Lock()

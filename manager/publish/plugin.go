@@ -3,6 +3,9 @@ package publish
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
+
+	"keyward/plugins/live"
 )
 
 // A Plugin is one of Keyward's plugins and its place in a gateway's chain.
@@ -31,6 +34,16 @@ type Binary []byte
 func (b Binary) SHA256() string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+var buildName = regexp.MustCompile(regexp.QuoteMeta(live.BuildMark) + `((?:gate|key-swap)-[0-9a-f]{12})`)
+
+// Build is what the plugin tells a Manager that it is; empty: nothing.
+func (b Binary) Build() string {
+	if m := buildName.FindSubmatch(b); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // Version names a build: a gateway never downloads the same URL twice, so every

@@ -59,12 +59,12 @@ func (r reader) heard(ctx context.Context, list []*manager.Gateway) error {
 	for _, g := range list {
 		byID[g.ID] = g
 	}
-	err = r.each(ctx, `SELECT gateway, id, epoch, confirmed, last_seen FROM gateway_instances
+	err = r.each(ctx, `SELECT gateway, id, build, epoch, confirmed, last_seen FROM gateway_instances
 		WHERE gateway >= $1 AND gateway <= $2 ORDER BY gateway, id`, []any{list[0].ID, list[len(list)-1].ID},
 		func(rows *sql.Rows) error {
 			var gateway string
 			var i manager.GatewayInstance
-			if err := rows.Scan(&gateway, &i.ID, &i.Epoch, &i.Confirmed, milli{&i.LastSeen}); err != nil {
+			if err := rows.Scan(&gateway, &i.ID, &i.Build, &i.Epoch, &i.Confirmed, milli{&i.LastSeen}); err != nil {
 				return err
 			}
 			if g := byID[gateway]; g != nil {
@@ -154,14 +154,14 @@ const maxInstances = 1000
 const forgetInstance = time.Hour
 
 // SeenGateway notes what an instance of a gateway confirmed just now.
-func (s *Store) SeenGateway(ctx context.Context, gateway, instance, epoch string, confirmed uint64) error {
+func (s *Store) SeenGateway(ctx context.Context, gateway string, i manager.GatewayInstance) error {
 	err := s.observe(ctx, func(exec execFunc) error {
-		return exec(`INSERT INTO gateway_instances (gateway, id, epoch, confirmed, last_seen)
-			SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM gateways WHERE id = $1 AND
-				(SELECT COUNT(*) FROM gateway_instances WHERE gateway = $1 AND id <> $2) < $6
-			ON CONFLICT (gateway, id) DO UPDATE
-			SET epoch = excluded.epoch, confirmed = excluded.confirmed, last_seen = excluded.last_seen, ended = 0`,
-			gateway, instance, epoch, confirmed, s.now().UnixMilli(), maxInstances)
+		return exec(`INSERT INTO gateway_instances (gateway, id, build, epoch, confirmed, last_seen)
+			SELECT id, $2, $3, $4, CAST($5 AS BIGINT), CAST($6 AS BIGINT) FROM gateways WHERE id = $1 AND
+				(SELECT COUNT(*) FROM gateway_instances WHERE gateway = $1 AND id <> $2) < $7
+			ON CONFLICT (gateway, id) DO UPDATE SET build = excluded.build, epoch = excluded.epoch,
+				confirmed = excluded.confirmed, last_seen = excluded.last_seen, ended = 0`,
+			gateway, i.ID, i.Build, i.Epoch, i.Confirmed, s.now().UnixMilli(), maxInstances)
 	})
 	if err == nil {
 		s.seen.give()

@@ -407,10 +407,13 @@ func testGateways(t *testing.T, f *fixture) {
 		}
 	}
 	check("never", st.Generation)
-	if err := f.SeenGateway(t.Context(), "gw-1", "i1", st.Epoch, st.Generation); err != nil {
+	if err := f.SeenGateway(t.Context(), "gw-1", manager.GatewayInstance{ID: "i1", Build: "gate-1", Epoch: st.Epoch, Confirmed: st.Generation}); err != nil {
 		t.Fatal(err)
 	}
 	check("connected", 0)
+	if l, err := f.Gateways(t.Context(), manager.Page{}); err != nil || len(l.Items) != 1 || len(l.Items[0].Builds) != 1 || l.Items[0].Builds[0] != "gate-1" {
+		t.Errorf("gateways = %+v, %v", l, err)
+	}
 	newWorld(t, f)
 	check("connected", 1)
 	f.advance(manager.GatewayLost + time.Second)

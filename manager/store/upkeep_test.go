@@ -69,7 +69,7 @@ func testEndedGateways(t *testing.T, f *fixture) {
 	})
 	seen := func(gateway, instance string) {
 		t.Helper()
-		if err := f.SeenGateway(t.Context(), gateway, instance, "e", 1); err != nil {
+		if err := f.SeenGateway(t.Context(), gateway, manager.GatewayInstance{ID: instance, Epoch: "e", Confirmed: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}

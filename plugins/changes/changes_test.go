@@ -12,7 +12,7 @@ func TestARequestReadsBackAsItWasWritten(t *testing.T) {
 	for _, r := range []Request{
 		{Nonce: nonce},
 		{Nonce: nonce, Wait: MaxWait, Epoch: "e.1", Since: 1<<64 - 1},
-		{Nonce: nonce, Epoch: "01jd", Since: 7, Cursor: "consumer~a.b", Instance: "0f"},
+		{Nonce: nonce, Epoch: "01jd", Since: 7, Cursor: "consumer~a.b", Instance: "0f", Build: "gate-0123456789ab"},
 	} {
 		path, query, _ := strings.Cut(r.Target(), "?")
 		got, err := ParseRequest(query, nonce)
@@ -25,7 +25,7 @@ func TestARequestReadsBackAsItWasWritten(t *testing.T) {
 func TestARequestThatIsNotWellFormedIsRefused(t *testing.T) {
 	for _, query := range []string{
 		"since=e", "since=.1", "since=e.", "since=e.0", "since=e.01", "since=e.-1", "since=e.18446744073709551616",
-		"wait=56", "wait=", "wait=01", "wait=1&wait=1", "instance=", "instance=" + strings.Repeat("a", maxInstance+1), "cursor=", "cursor=%41", "x=1", "&", "since=e.1&",
+		"wait=56", "wait=", "wait=01", "wait=1&wait=1", "build=", "build=" + strings.Repeat("a", maxBuild+1), "instance=", "instance=" + strings.Repeat("a", maxInstance+1), "cursor=", "cursor=%41", "x=1", "&", "since=e.1&",
 		"cursor=" + strings.Repeat("a", maxCursor+1), "since=" + strings.Repeat("e", maxEpoch+1) + ".1",
 	} {
 		if r, err := ParseRequest(query, nonce); err == nil && query != "since=e.1&" {

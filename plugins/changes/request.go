@@ -26,6 +26,7 @@ const (
 	maxEpoch    = 128
 	maxCursor   = 256
 	maxInstance = 64
+	maxBuild    = 64
 	maxQuery    = 1024
 	maxDecimals = 20 // of a generation
 )
@@ -37,6 +38,7 @@ type Request struct {
 	Wait     int    // seconds to wait for a change
 	Cursor   string // of the page before; empty: the first page
 	Instance string // who asks, of all that use one gateway token
+	Build    string // of which plugin it is; empty: not told. Nothing depends on it
 	Nonce    string // never used before; at least 128 random bits as base64url
 }
 
@@ -52,10 +54,13 @@ func (r Request) Target() string {
 	if r.Instance != "" {
 		s += "&instance=" + r.Instance
 	}
+	if r.Build != "" {
+		s += "&build=" + r.Build
+	}
 	return s
 }
 
-var errRequest = errors.New("want since=EPOCH.GENERATION, wait=SECONDS up to 55, cursor=CURSOR and instance=ID, each at most once and unescaped")
+var errRequest = errors.New("want since=EPOCH.GENERATION, wait=SECONDS up to 55, cursor=CURSOR, instance=ID and build=NAME, each at most once and unescaped")
 
 // ParseRequest reads the query of a request, which is never escaped, and its
 // nonce.
@@ -100,6 +105,9 @@ func (r *Request) set(name, value string) bool {
 	case "instance":
 		r.Instance = value
 		return value != "" && len(value) <= maxInstance
+	case "build":
+		r.Build = value
+		return value != "" && len(value) <= maxBuild
 	default:
 		return false
 	}

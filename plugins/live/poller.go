@@ -129,7 +129,7 @@ func (p *Poller) poll(now int64) {
 // ask says what is to be asked next: for the rest of a change, for the next one,
 // or, where nothing sound is in force, for everything.
 func (p *Poller) ask() changes.Request {
-	r := changes.Request{Nonce: nonce(), Instance: p.space.instance()}
+	r := changes.Request{Nonce: nonce(), Instance: p.space.instance(), Build: buildName()}
 	if s := p.sync; s != nil {
 		if s.cursor != "" {
 			r = s.asked

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,8 +13,8 @@ import (
 
 var gateways = noun[manager.Gateway]{
 	words: "gateway", a: "a gateway", example: "edge-1", ids: gatewayIDs,
-	view: view[manager.Gateway]{"ID CONNECTION CONFIRMED BEHIND LAST-SEEN", func(g manager.Gateway) []string {
-		return []string{g.ID, g.Connection, strconv.FormatUint(g.Confirmed, 10), strconv.FormatUint(g.Behind, 10), timeCell(g.LastSeen)}
+	view: view[manager.Gateway]{"ID CONNECTION CONFIRMED BEHIND LAST-SEEN PLUGINS", func(g manager.Gateway) []string {
+		return []string{g.ID, g.Connection, strconv.FormatUint(g.Confirmed, 10), strconv.FormatUint(g.Behind, 10), timeCell(g.LastSeen), strings.Join(g.Builds, " ")}
 	}},
 }
 

@@ -34,16 +34,18 @@ func newPluginsList(dir *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the plugins with their place in the chain, size and digest",
+		Long: `List the plugins with their place in the chain, size and digest. BUILD is what
+"keyward gateway list" shows of gateways that run them.`,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tPHASE\tPRIORITY\tBYTES\tVERSION\tSHA256")
+			fmt.Fprintln(w, "NAME\tPHASE\tPRIORITY\tBYTES\tBUILD\tVERSION\tSHA256")
 			for _, p := range publish.Plugins {
 				wasm, err := readPlugin(*dir, p.Name)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", p.Name, p.Phase, p.Priority, len(wasm), wasm.Version(), wasm.SHA256())
+				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", p.Name, p.Phase, p.Priority, len(wasm), wasm.Build(), wasm.Version(), wasm.SHA256())
 			}
 			return w.Flush()
 		},

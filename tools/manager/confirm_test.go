@@ -38,7 +38,7 @@ func TestAPublicationIsConfirmedByWhatGatewaysReport(t *testing.T) {
 	}
 	seen := func(instance, epoch string, generation uint64) {
 		t.Helper()
-		if err := s.SeenGateway(t.Context(), "edge", instance, epoch, generation); err != nil {
+		if err := s.SeenGateway(t.Context(), "edge", manager.GatewayInstance{ID: instance, Epoch: epoch, Confirmed: generation}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -233,8 +233,8 @@ func (w *world) await() {
 	defer cancel()
 	w.must(testenv.Await(ctx, func(ctx context.Context) error {
 		g, err := w.api.Gateway(ctx, "edge")
-		if err == nil && (len(g.Instances) < 2 || g.Behind > 0) {
-			err = fmt.Errorf("%d instances, behind by %d", len(g.Instances), g.Behind)
+		if err == nil && (len(g.Instances) < 2 || len(g.Builds) != 2 || g.Behind > 0) {
+			err = fmt.Errorf("%d instances of %q, behind by %d", len(g.Instances), g.Builds, g.Behind)
 		}
 		return err
 	}))
