@@ -17,7 +17,7 @@ const (
 	pollWait    = 25 * time.Second // that the Manager may hold an answer back
 	pollGrace   = 10 * time.Second // beyond that until a poll has failed
 	pollTick    = 100 * time.Millisecond
-	syncTime    = 5 * time.Minute // for all pages of one change
+	syncTime    = 5 * time.Minute // from one page of a change to the next
 	firstPause  = 500 * time.Millisecond
 	longPause   = 30 * time.Second
 	maxPageSize = 16 << 20 // a page may be one entry, and that a policy
@@ -61,7 +61,7 @@ type sync struct {
 	epoch  string
 	cursor string          // of the next page; "": what changed since the pages
 	asked  changes.Request // what the pages answer
-	began  int64
+	latest int64           // page came then, Unix nanoseconds
 }
 
 // NewPoller returns a poller that waits for its first Tick.

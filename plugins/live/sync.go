@@ -12,7 +12,7 @@ import (
 var (
 	errQuestion = errors.New("the answer does not fit the question")
 	errOlder    = errors.New("the Manager's generation is lower than the one in force")
-	errSlow     = errors.New("the pages of one change took too long")
+	errSlow     = errors.New("a page of a change took too long")
 )
 
 // unchanged takes the answer that nothing changed since the question's
@@ -50,10 +50,10 @@ func (p *Poller) page(q *question, page *snapshot.Page, a changes.Answer, now in
 	switch {
 	case s == nil || s.epoch != page.Epoch || s.w.to.generation != page.Generation:
 		return errQuestion
-	case now-s.began > int64(syncTime):
+	case now-s.latest > int64(syncTime):
 		return errSlow
 	}
-	s.w.now = now
+	s.w.now, s.latest = now, now
 	if err := s.w.add(page); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (p *Poller) begin(page *snapshot.Page, whole bool, now int64) (*sync, error
 	if err != nil {
 		return nil, err
 	}
-	return &sync{w: w, epoch: strings.Clone(page.Epoch), began: now}, nil
+	return &sync{w: w, epoch: strings.Clone(page.Epoch), latest: now}, nil
 }
 
 func (p *Poller) commit(now int64) error {

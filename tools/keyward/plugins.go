@@ -36,7 +36,7 @@ func newPluginsList(dir *string) *cobra.Command {
 		Short: "List the plugins with their place in the chain, size and digest",
 		Long: `List the plugins with their place in the chain, size and digest. BUILD is what
 "keyward gateway list" shows of gateways that run them.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tPHASE\tPRIORITY\tBYTES\tBUILD\tVERSION\tSHA256")
