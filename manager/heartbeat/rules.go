@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"keyward/manager"
 	"keyward/manager/rego"
@@ -126,5 +127,15 @@ func ask(live, own *rego.Asking, r *rules, s manager.HealthState, problem *strin
 	return reasons, err
 }
 
-// cut is s within maxReason, and valid UTF-8.
-func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxReason)], "") }
+// cut is s as it is kept: within maxReason, valid UTF-8, and without control
+// characters, of which a database may refuse some. It may quote a Worker, who must
+// not be able to end the watch with a name.
+func cut(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+	return strings.ToValidUTF8(s[:min(len(s), maxReason)], "")
+}

@@ -17,6 +17,8 @@ package heartbeat
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -129,21 +131,24 @@ func (s *Service) Look(ctx context.Context) error {
 		s.opt.Log.Error("heartbeat: the backend can't be read", slog.Any("error", err))
 	}
 	facts := make(map[string]manager.WorkerFacts, len(all))
+	var failed error
 	for _, w := range all {
 		if w.Task == manager.TaskDelete {
 			continue
 		}
 		f := s.facts(w, there)
 		facts[w.ID] = f
-		if err := s.look(ctx, w, f); err != nil {
-			return err
+		if err := s.look(ctx, w, f); err != nil { // which must not keep the others from being looked at
+			failed = errors.Join(failed, fmt.Errorf("worker %q: %w", w.ID, err))
 		}
 	}
 	s.mu.Lock()
 	s.now = facts
 	s.mu.Unlock()
-	s.metrics.looked(start, s.opt.Now())
-	return nil
+	if failed == nil {
+		s.metrics.looked(start, s.opt.Now())
+	}
+	return failed
 }
 
 // refresh takes over the rules of a policy that has gone live.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -418,6 +420,23 @@ func TestRulesOfThePolicy(t *testing.T) {
 				t.Errorf("it is %+v; want %q because %q, problem %q", h, tt.want, tt.reason, tt.problem)
 			}
 		})
+	}
+}
+
+// TestNamesAreHarmless: what a Worker calls its tools ends up in a reason, which
+// PostgreSQL, a room and a terminal must be able to show.
+func TestNamesAreHarmless(t *testing.T) {
+	w := newWorld(t, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+	w.record(t, 10, func(_ int, r *policies.Record) {
+		denied(0, r)
+		r.Name = "a\x00b\x1b[2J\n\xff" + strings.Repeat("é", 2000)
+	})
+	h := w.look(t)
+	if h.State != manager.Misbehaving || !w.worker(t).Suspended {
+		t.Fatalf("it is %+v", h)
+	}
+	if len(h.Reason) > 500 || !utf8.ValidString(h.Reason) || strings.ContainsFunc(h.Reason, unicode.IsControl) {
+		t.Errorf("its reason is %q", h.Reason)
 	}
 }
 

@@ -33,8 +33,12 @@ func TestBenchWorkers(t *testing.T) {
 		single = append(single, w.bench(t, image, fmt.Sprint("single-", i), 1)...)
 	}
 	crowd := w.bench(t, image, "crowd", n)
+	first, enough := w.detect(t, image, 5)
 	b, err := json.MarshalIndent(map[string]any{
 		"workers": n, "single_ms": spread(single), "crowd_ms": spread(crowd),
+		// Among all those: from the first refused call, and from the last that the rules
+		// wait for, to the suspension.
+		"detect_from_first_ms": spread(first), "detect_from_enough_ms": spread(enough),
 	}, "", "  ")
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package workers_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"keyward/manager/heartbeat"
 	"keyward/manager/store"
 	"keyward/plugins/snapshot"
+	"keyward/policies"
 	"keyward/tests/testenv"
 )
 
@@ -24,18 +26,9 @@ func TestUnwellWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, h.Run)
-	create := func(id, how string, on manager.WorkerHeartbeat) {
-		w.change(t, func(tx *store.Tx, ctx context.Context) error {
-			_, err := tx.CreateWorker(ctx, manager.NewWorker{
-				ID: id, Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"issues.read"}}}},
-				WorkerSpec: manager.WorkerSpec{Image: image, Command: []string{how}, Heartbeat: on, Limits: manager.WorkerLimits{MemoryMB: 64}},
-			})
-			return err
-		})
-	}
-	create("stubborn", "denied", manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
-	create("looping", "same", manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
-	create("greedy", "memory", manager.WorkerHeartbeat{Down: manager.Restart})
+	w.createUnwell(t, "stubborn", image, "denied", manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+	w.createUnwell(t, "looping", image, "same", manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+	w.createUnwell(t, "greedy", image, "memory", manager.WorkerHeartbeat{Down: manager.Restart})
 
 	t.Run("one that does not take no for an answer is suspended", func(t *testing.T) {
 		got := w.becomes(t, "stubborn", manager.Misbehaving)
@@ -43,7 +36,8 @@ func TestUnwellWorkers(t *testing.T) {
 		if err != nil || !got.Suspended || c.State != snapshot.Suspended || !strings.Contains(got.Health.Reason, "repository.delete") {
 			t.Errorf("it is %+v, its consumer %+v, %v", got, c, err)
 		}
-		t.Logf("from the first of its refusals in the log to its suspension: %v", w.since(t, got.Consumer, got.Health.Since))
+		first, enough := w.noticed(t, got)
+		t.Logf("suspended %v after its first refusal was stored, %v after the tenth", first, enough)
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			i, err := w.backend.Instance(t.Context(), "stubborn")
 			if err == nil && i.Phase == manager.PhaseStopped {
@@ -60,6 +54,8 @@ func TestUnwellWorkers(t *testing.T) {
 			t.Errorf("it is %+v", got)
 		}
 	})
+	t.Run("an update to an image that is not there leaves it as it was", func(t *testing.T) { w.updateToNothing(t, "looping") })
+	t.Run("one that sleeps is stopped and cut off, and wakes as it was", func(t *testing.T) { w.sleep(t, "looping") })
 	t.Run("one that is killed for its memory is restarted, and later again", func(t *testing.T) {
 		got := w.becomes(t, "greedy", manager.Down)
 		if !strings.Contains(got.Health.Reason, "out of memory") {
@@ -70,6 +66,73 @@ func TestUnwellWorkers(t *testing.T) {
 			t.Errorf("the second restart came %v after the first", d)
 		}
 	})
+}
+
+// updateToNothing updates a Worker to an image that nobody has.
+func (w *world) updateToNothing(t *testing.T, id string) {
+	t.Helper()
+	before, err := w.backend.Instance(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := w.settled(t, id)
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		spec := was.WorkerSpec
+		spec.Image = "sha256:" + strings.Repeat("0", 64)
+		_, err := tx.UpdateWorker(ctx, id, 0, spec)
+		return err
+	})
+	got := w.settled(t, id)
+	after, err := w.backend.Instance(t.Context(), id)
+	if err != nil || after != before || got.TokenID != was.TokenID || got.Image != was.Image || !strings.Contains(got.Problem, "has no image") {
+		t.Errorf("it was %+v in %+v,\nis %+v in %+v, %v", was, before, got, after, err)
+	}
+	if token, err := w.Token(t.Context(), got.TokenID); err != nil || !token.Live(time.Now()) {
+		t.Errorf("its token is %+v, %v", token, err)
+	}
+	if l, err := w.Grants(t.Context(), store.GrantFilter{Consumer: got.Consumer}, manager.Page{}); err != nil || len(l.Items) != 1 {
+		t.Errorf("its grants are %+v, %v", l.Items, err)
+	}
+}
+
+// sleep puts a Worker to sleep and wakes it.
+func (w *world) sleep(t *testing.T, id string) {
+	t.Helper()
+	was := w.settled(t, id)
+	do := func(change func(*store.Tx, context.Context, string, uint64) (manager.Worker, error)) {
+		w.change(t, func(tx *store.Tx, ctx context.Context) error { _, err := change(tx, ctx, id, 0); return err })
+	}
+	do((*store.Tx).SleepWorker)
+	asleep := w.settled(t, id)
+	i, err := w.backend.Instance(t.Context(), id)
+	c, cErr := w.Consumer(t.Context(), asleep.Consumer)
+	if err != nil || cErr != nil || i.Phase != manager.PhaseStopped || c.State != snapshot.Suspended || !asleep.Asleep {
+		t.Errorf("asleep: %+v, %v; %+v, %v; %+v", i, err, c, cErr, asleep)
+	}
+	do((*store.Tx).WakeWorker)
+	start := time.Now()
+	awake := w.settled(t, id)
+	t.Logf("awake after %v", time.Since(start))
+	if i, err := w.backend.Instance(t.Context(), id); err != nil || i.Phase != manager.PhaseRunning || i.Run != was.Run || awake.TokenID != was.TokenID {
+		t.Errorf("awake: %+v, %v; %+v", i, err, awake)
+	}
+}
+
+// settled waits until nothing is to be done to a Worker.
+func (w *world) settled(t *testing.T, id string) manager.Worker {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		got, err := w.Worker(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Task == "" {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it is %+v\n%s", got, w.log.String())
+		}
+	}
 }
 
 // becomes waits until a Worker is in a state.
@@ -89,14 +152,47 @@ func (w *world) becomes(t *testing.T, id string, state manager.HealthState) mana
 	}
 }
 
-// since is how long before an instant a consumer was first recorded.
-func (w *world) since(t *testing.T, consumer string, at time.Time) time.Duration {
+// noticed is how long before its suspension a Worker's first refusal was stored,
+// and the tenth, for which the rules wait.
+func (w *world) noticed(t *testing.T, got manager.WatchedWorker) (first, enough time.Duration) {
 	t.Helper()
-	l, err := w.QueryLog(t.Context(), store.LogFilter{Consumer: consumer, Kind: manager.EntryDecision}, manager.Page{Limit: 1})
-	if err != nil || len(l.Items) == 0 {
-		t.Fatalf("%d entries, %v", len(l.Items), err)
+	f := store.LogFilter{Consumer: got.Consumer, Kind: manager.EntryDecision, Reason: string(policies.NotGranted)}
+	l, err := w.QueryLog(t.Context(), f, manager.Page{Limit: 10})
+	if err != nil || len(l.Items) < 10 {
+		t.Fatalf("%d refusals, %v", len(l.Items), err)
 	}
-	return at.Sub(l.Items[0].Time)
+	return got.Health.Since.Sub(l.Items[0].Time), got.Health.Since.Sub(l.Items[9].Time)
+}
+
+// detect has n Workers try what they may not, and measures how soon each is
+// suspended, with the heartbeat as it is unless set otherwise.
+func (w *world) detect(t *testing.T, image string, n int) (first, enough []time.Duration) {
+	t.Helper()
+	h, err := heartbeat.New(w.Store, w.backend, heartbeat.Options{Log: w.logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, h.Run)
+	for i := range n {
+		w.createUnwell(t, fmt.Sprint("stubborn-", i), image, "denied", manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+	}
+	for i := range n {
+		f, e := w.noticed(t, w.becomes(t, fmt.Sprint("stubborn-", i), manager.Misbehaving))
+		first, enough = append(first, f), append(enough, e)
+	}
+	return first, enough
+}
+
+// createUnwell creates a Worker that is not well in some way.
+func (w *world) createUnwell(t *testing.T, id, image, how string, on manager.WorkerHeartbeat) {
+	t.Helper()
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.CreateWorker(ctx, manager.NewWorker{
+			ID: id, Grants: []manager.WorkerGrant{{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{"issues.read"}}}},
+			WorkerSpec: manager.WorkerSpec{Image: image, Command: []string{how}, Heartbeat: on, Limits: manager.WorkerLimits{MemoryMB: 64}},
+		})
+		return err
+	})
 }
 
 // restarts waits until the log has so many restarts of a Worker, and returns when
