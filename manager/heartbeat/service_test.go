@@ -52,7 +52,7 @@ type world struct {
 
 func newWorld(t *testing.T, h manager.WorkerHeartbeat) *world {
 	t.Helper()
-	w := &world{engine: &engine{}, now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
+	w := &world{engine: &engine{}, now: time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)}
 	var err error
 	w.Store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "keyward.db"), store.Options{Now: func() time.Time { return w.now }})
 	if err != nil {
