@@ -58,6 +58,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fast := flags.Bool("quick", false, "few and short rounds: shows that all works, its figures are rough")
 	rounds := flags.Int("rounds", 0, "number of rounds, at least 1 (0: 7, or 3 with -quick)")
+	connections := flags.Int("connections", 0, "connections that send requests, each one at a time (0: 4)")
 	rows := flags.String("rows", "", "measure only these rows and none, separated by commas (empty: all)")
 	json := flags.String("json", "dist/bench.json", "`file` to write")
 	record := flags.Bool("record", false, "write the table to docs/results/bench-DATE.md too")
@@ -70,6 +71,9 @@ func parse(args []string) (options, error) {
 	}
 	if *rounds > 0 {
 		o.rounds = *rounds
+	}
+	if *connections > 0 {
+		o.connections = *connections
 	}
 	o.json, o.record = *json, *record
 	if *rows != "" {
