@@ -40,6 +40,7 @@ func startEnvoy(w *world) (string, *testenv.Process) {
 
 const embedded = `listeners: [{address: %[1]s}]
 workers: 2
+compile_cache: compiled
 clusters:
 - {name: manager, urls: ["http://%[2]s"]}
 - {name: mcp, urls: ["http://%[3]s"]}
