@@ -48,7 +48,8 @@ type Docker struct {
 	opt     Options
 	gateway *url.URL
 
-	mu sync.Mutex // guards the making of the forwarder's image and of the uplink
+	mu        sync.Mutex // guards the making of the forwarder's image and of the uplink, and
+	forwarder forwarder
 }
 
 var _ manager.Launcher = (*Docker)(nil)

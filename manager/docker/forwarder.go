@@ -78,17 +78,37 @@ func (d *Docker) readForwarder() ([]byte, error) {
 	return b, err
 }
 
+// A forwarder is a state of its file.
+type forwarder struct {
+	digest   string // SHA-256 of the binary; empty: not read yet
+	size     int64
+	modified time.Time
+}
+
+func (d *Docker) forwarderImage() string { return d.opt.Name + "-forward:" + d.forwarder.digest[:16] }
+
 // ensureForwarder loads the forwarder's image into the engine, one file in an
 // empty root, so that no registry is needed. It returns its id, and the digest of
 // the binary. The caller holds d.mu.
 func (d *Docker) ensureForwarder(ctx context.Context) (id, digest string, err error) {
+	st, err := os.Stat(d.opt.Forwarder)
+	if err != nil {
+		return "", "", fmt.Errorf("docker: forwarder: %w", err)
+	}
+	// Reading it costs more than asking the engine.
+	if f := d.forwarder; f.digest != "" && f.size == st.Size() && f.modified.Equal(st.ModTime()) {
+		if i, err := d.client.ImageInspect(ctx, d.forwarderImage()); err == nil {
+			return i.ID, f.digest, nil
+		}
+	}
 	binary, err := d.readForwarder()
 	if err != nil {
 		return "", "", err
 	}
 	sum := sha256.Sum256(binary)
 	digest = hex.EncodeToString(sum[:])
-	ref := d.opt.Name + "-forward:" + digest[:16]
+	d.forwarder = forwarder{digest, st.Size(), st.ModTime()}
+	ref := d.forwarderImage()
 	if i, err := d.client.ImageInspect(ctx, ref); err == nil {
 		return i.ID, digest, nil
 	}

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -40,16 +41,23 @@ func (d *Docker) Launch(ctx context.Context, l manager.Launch) (manager.Instance
 	if err := d.ensureDoor(ctx, l.Worker); err != nil {
 		return manager.Instance{}, err
 	}
-	if err := d.writeFiles(ctx, l); err != nil {
-		return manager.Instance{}, err
-	}
-	if _, err := d.openDoor(ctx, l.Worker); err != nil {
-		return manager.Instance{}, err
-	}
+	// The Worker's container is made while its door opens.
+	opened := make(chan error, 1)
+	go func() {
+		if err := d.writeFiles(ctx, l); err != nil {
+			opened <- err
+			return
+		}
+		_, err := d.openDoor(ctx, l.Worker)
+		opened <- err
+	}()
 	config, host := d.containerOf(l)
 	c, err := d.client.ContainerCreate(ctx, config, host, nil, nil, d.name(l.Worker))
 	if err != nil {
-		return manager.Instance{}, fmt.Errorf("docker: create %q: %w", l.Worker, err)
+		err = fmt.Errorf("docker: create %q: %w", l.Worker, err)
+	}
+	if err := errors.Join(<-opened, err); err != nil {
+		return manager.Instance{}, err
 	}
 	if err := d.client.ContainerStart(ctx, c.ID, container.StartOptions{}); err != nil {
 		return manager.Instance{}, fmt.Errorf("docker: start %q: %w", l.Worker, err)
