@@ -52,16 +52,17 @@ func (d *Docker) Image(t testing.TB, name, binary string) string {
 // Get returns what the engine's API answers, such as /containers/NAME/json.
 func (d *Docker) Get(t testing.TB, path string) []byte {
 	t.Helper()
-	return d.call(t, http.MethodGet, path, nil)
+	return d.Do(t, http.MethodGet, path, nil)
 }
 
 // Post calls an action of the engine's API, such as /containers/NAME/kill.
 func (d *Docker) Post(t testing.TB, path string) {
 	t.Helper()
-	d.call(t, http.MethodPost, path, nil)
+	d.Do(t, http.MethodPost, path, nil)
 }
 
-func (d *Docker) call(t testing.TB, method, path string, body io.Reader) []byte {
+// Do calls the engine's API with a body of JSON, and returns what it answers.
+func (d *Docker) Do(t testing.TB, method, path string, body io.Reader) []byte {
 	t.Helper()
 	b, err := d.engine.Call(t.Context(), method, path, body)
 	if err != nil {

@@ -28,6 +28,7 @@ func (e *Engine) Call(ctx context.Context, method, path string, body io.Reader) 
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set("Content-Type", "application/json") // of a tar it does not matter
 	res, err := e.client.Do(req)
 	if err != nil {
 		return nil, err

@@ -1,13 +1,11 @@
 package workers_test
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"testing"
 
 	"keyward/manager"
-	"keyward/manager/store"
 	"keyward/plugins/token"
 	"keyward/tests/testenv"
 	"keyward/tools/demo/upstream"
@@ -28,14 +26,7 @@ func through(t *testing.T, w *world) {
 	probe := w.Image(t, "probe", testenv.GoBuildStatic(t, "./tests/attacks/probe"))
 	tools := manager.WorkerGrant{Target: "github", GrantSpec: manager.GrantSpec{Tools: []string{upstream.ToolRead}}}
 	rooms := manager.WorkerGrant{Target: "matrix", GrantSpec: roomGrant}
-	create := func(n manager.NewWorker) {
-		t.Helper()
-		w.change(t, func(tx *store.Tx, ctx context.Context) error {
-			_, err := tx.CreateWorker(ctx, n)
-			return err
-		})
-	}
-	create(manager.NewWorker{ID: "other", WorkerSpec: manager.WorkerSpec{Image: agent}, Grants: []manager.WorkerGrant{tools, rooms, {Target: "llm"}}})
+	w.create(t, manager.NewWorker{ID: "other", WorkerSpec: manager.WorkerSpec{Image: agent}, Grants: []manager.WorkerGrant{tools, rooms, {Target: "llm"}}})
 	w.deeds(t, "other")
 	home, err := w.Room(t.Context(), manager.ManagerRoom)
 	if err != nil {
@@ -52,7 +43,7 @@ func through(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	create(manager.NewWorker{
+	w.create(t, manager.NewWorker{
 		ID: "probe", Grants: []manager.WorkerGrant{tools, rooms},
 		WorkerSpec: manager.WorkerSpec{Image: probe, Command: []string{string(told)}, Limits: probeLimits, Writable: map[string]int64{"/tmp": 16}},
 	})
