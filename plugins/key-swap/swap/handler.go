@@ -50,9 +50,9 @@ func (h *handler) unlessPassed() {
 	}
 }
 
-// takeBack removes the key from the request's headers, where an access log would
-// find it, or another plugin on the answer's way. What the upstream gets is not
-// touched by that once it has been sent, nor by a host that can't do it any more.
+// takeBack removes the key from the headers of a request that is refused: an
+// access log would find it there. Of one that was let go no host lets a plugin
+// change them any more.
 func (h *handler) takeBack() {
 	switch p := h.place; {
 	case p.name == "":

@@ -23,7 +23,6 @@ func (h *handler) ResponseHeaders(end bool) filter.Action {
 	if !h.redacts() {
 		return filter.Continue
 	}
-	h.takeBack() // the request is over, or a later filter has answered it
 	headers, err := h.s.Headers(filter.Response)
 	if err != nil {
 		return h.refuse(&refused{policies.AnswerRefused, "the answer's headers can't be read"})

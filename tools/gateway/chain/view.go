@@ -153,10 +153,6 @@ func (v *View) editable(side filter.Side, name, value string) (*Headers, error) 
 		return nil, v.misuse("header name is no lower-case token")
 	case !validValue(value):
 		return nil, v.misuse("value of header " + name + " holds a line end or NUL")
-	case side == filter.Request && v.s.running == v && v.s.at == headersAt[filter.Response]:
-		// Access logs show it, and later callbacks; what went on is not touched.
-		v.s.request.headers = NewHeaders(m.Pairs()...)
-		return v.s.request.headers, nil
 	case side == filter.Request && (v.s.request.seats[v.i].passed || v.s.request.stopped),
 		side == filter.Response && v.s.response.seats[v.i].passed:
 		return nil, v.misuse("changes " + sideName(side) + " headers that have gone on")
