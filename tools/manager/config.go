@@ -167,6 +167,9 @@ func (c *Config) complete(dir string) error {
 	if err := cmp.Or(c.Workers.complete(dir), c.Files.complete(dir)); err != nil {
 		return err
 	}
+	if c.Workers != nil && c.Files != nil { // what HiClaw's images are told
+		c.Workers.Bucket = cmp.Or(c.Workers.Bucket, c.Files.Store.Bucket)
+	}
 	if c.Store.DSNFile != "" {
 		b, err := readFile(c.Store.DSNFile)
 		if err != nil {
