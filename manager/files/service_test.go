@@ -87,21 +87,21 @@ const etag = "d41d8cd98f00b204e9800998ecf8427e"
 
 // A world is the service on a store with two Workers' consumers.
 type world struct {
-	*testing.T
+	testing.TB
 	*store.Store
 	*files.Service
 	bucket *bucket
 	log    strings.Builder
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "keyward.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	w := &world{T: t, Store: s, bucket: &bucket{}}
+	w := &world{TB: t, Store: s, bucket: &bucket{}}
 	w.Service, err = files.New(s, w.bucket, files.Options{Key: key, MaxBytes: 10 << 20, Log: slog.New(slog.NewJSONHandler(&w.log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -337,4 +337,35 @@ func TestAWorkersPart(t *testing.T) {
 	if err := w.Retire(t.Context(), worker); err != nil {
 		t.Error(err)
 	}
+}
+
+// FuzzServe: whatever is asked for, nothing is done to an object that no grant of
+// the consumer names.
+func FuzzServe(f *testing.F) {
+	w := newWorld(f)
+	for _, path := range []string{"workers/a/x", "workers/b/x", "workers/a/../b/x", "shared/team/x", "workers/a/", "", "/", "workers/a//x", "workers/ab/x"} {
+		for i := range byte(4) {
+			f.Add(i, path, "upload=u1&part=1", `{"size":3,"create":true}`)
+		}
+	}
+	methods := []string{"GET", "PUT", "POST", "DELETE"}
+	f.Fuzz(func(t *testing.T, method byte, path, query, body string) {
+		w.bucket.asked = nil
+		r := httptest.NewRequestWithContext(t.Context(), methods[int(method)%len(methods)], "/files", strings.NewReader(body))
+		r.URL.Path, r.URL.RawQuery = "/files/"+path, query
+		r.Header.Set("Authorization", "Bearer "+key)
+		r.Header.Set("If-Match", etag)
+		r.Header.Set(files.ConsumerHeader, "worker-a")
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, r)
+		for _, asked := range w.bucket.asked {
+			what, _, _ := strings.Cut(asked, " ")
+			name := asked[strings.LastIndex(asked, " ")+1:]
+			own := wire.Within(strings.TrimSuffix(path, "/"), "workers/a")
+			team := wire.Within(strings.TrimSuffix(path, "/"), "shared/team") && (what == "get" || what == "list")
+			if !own && !team || strings.Contains(path, "..") && wire.CheckName(strings.TrimSuffix(path, "/")) != nil {
+				t.Errorf("%s %q: %d, %s of %q", r.Method, path, rec.Code, what, name)
+			}
+		}
+	})
 }
