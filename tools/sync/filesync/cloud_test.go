@@ -165,7 +165,7 @@ func (c *cloud) content(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	b, err := io.ReadAll(r.Body)
 	if err != nil || strconv.Itoa(len(b)) != r.URL.Query().Get("size") || r.Header.Get("X-Md5") != etagOf(string(b)) {
-		http.Error(w, "<Error><Code>SignatureDoesNotMatch</Code></Error>", 403)
+		http.Error(w, "<Error><Code>SignatureDoesNotMatch</Code></Error>", http.StatusForbidden)
 		return
 	}
 	if id := r.URL.Query().Get("upload"); id != "" {
