@@ -16,10 +16,10 @@ import (
 )
 
 // TestUnwellWorkers runs three Workers that are not well, on an engine and through
-// a gateway, and leaves it to the Manager to notice.
+// a gateway, and leaves it to the Manager to notice, to act and to tell.
 func TestUnwellWorkers(t *testing.T) {
 	needE2E(t)
-	w := newWorld(t, setting{})
+	w := newWorld(t, setting{matrix: true})
 	image := w.Image(t, "unwell", testenv.GoBuildStatic(t, "./tests/e2e/workers/unwell"))
 	h, err := heartbeat.New(w.Store, w.backend, heartbeat.Options{Every: time.Second, Log: w.logger(), Metrics: w.registry})
 	if err != nil {
@@ -46,6 +46,23 @@ func TestUnwellWorkers(t *testing.T) {
 			if time.Now().After(deadline) {
 				t.Fatalf("its container is %+v, %v", i, err)
 			}
+		}
+	})
+	t.Run("its room is told, and the Manager's", func(t *testing.T) {
+		home, err := w.Room(t.Context(), manager.ManagerRoom)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.matrix.join(t, home.Matrix)
+		for _, place := range []string{w.room(t, "stubborn"), home.Matrix} {
+			w.until(t, "a room shows it", func() error {
+				for _, want := range []string{"is-misbehaving", "was denied", "worker suspend"} {
+					if text := string(w.shown(t, place)); !strings.Contains(text, want) {
+						return fmt.Errorf("%q is not in %s", want, text)
+					}
+				}
+				return nil
+			})
 		}
 	})
 	t.Run("one that makes the same call again and again is stuck", func(t *testing.T) {
