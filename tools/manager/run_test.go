@@ -66,6 +66,7 @@ func TestLoadConfig(t *testing.T) {
 		"files in clear text for the network":  "store: {dsn: x}\nfiles: {listen: '0.0.0.0:8704', store: {endpoint: 'http://minio:9000', accessKey: k, secretKeyFile: manager.yaml}}\n",
 		"files by links that live for days":    "store: {dsn: x}\nfiles: {expires: 48h, store: {endpoint: 'http://minio:9000', accessKey: k, secretKeyFile: manager.yaml}}\n",
 		"an overlap without end":               "store: {dsn: x}\nworkers: {docker: {to: 'host:1', forwarder: f}, rotate: {every: 1h, overlap: 1h}}\n",
+		"a heartbeat without pause":            "store: {dsn: x}\nworkers: {docker: {to: 'host:1', forwarder: f}, heartbeat: {every: 100ms}}\n",
 	} {
 		if _, err := manager.LoadConfig(writeConfig(t, text)); err == nil {
 			t.Errorf("%s: loaded", name)
