@@ -403,7 +403,8 @@ func TestPolicies(t *testing.T) {
 	if !strings.Contains(d, "-allow if count(input.grants) > 0") || !strings.Contains(d, "+allow if count(input.grants) > 1") {
 		t.Errorf("diff = %s", d)
 	}
-	s.must(t, 200, s.admin, "POST /v1/policies/"+second+"/publish", "")
+	s.must(t, 412, s.admin, "POST /v1/policies/"+second+"/publish?instead="+second, "")
+	s.must(t, 200, s.admin, "POST /v1/policies/"+second+"/publish?instead="+first, "")
 	if live := s.must(t, 200, s.auditor, "GET /v1/status", "").field(t, "policy"); live != second {
 		t.Errorf("live policy = %s, want %s", live, second)
 	}

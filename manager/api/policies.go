@@ -37,6 +37,7 @@ type diffAnswer struct {
 
 type publishPolicy struct {
 	Versioned
+	Instead string `query:"instead" maxLength:"64" doc:"Publish only if this version is live now; absent: whichever is"`
 	program []byte
 }
 
@@ -114,6 +115,11 @@ func (a *API) registerPublishing(path string) {
 			version, err := in.may() // the text of a version never changes
 			if err != nil {
 				return nil, err
+			}
+			if in.Instead != "" {
+				if err := tx.ExpectPolicy(ctx, in.Instead); err != nil {
+					return nil, err
+				}
 			}
 			p, err := tx.PublishPolicy(ctx, in.ID, version, in.program)
 			return as(p, p.Meta), err

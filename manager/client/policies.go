@@ -53,6 +53,14 @@ func (c *Client) PublishPolicy(ctx context.Context, r Request, id string) (manag
 	return send[manager.Policy](ctx, c, "POST /v1/policies/"+url.PathEscape(id)+"/publish", r, nil)
 }
 
+// PublishPolicyInstead is PublishPolicy, unless another version than live decides
+// when it comes to it: then the error is [manager.ErrVersion].
+func (c *Client) PublishPolicyInstead(ctx context.Context, r Request, id, live string) (manager.Policy, Change, error) {
+	var p manager.Policy
+	change, err := c.call(ctx, "POST /v1/policies/"+url.PathEscape(id)+"/publish", url.Values{"instead": {live}}, r, nil, &p)
+	return p, change, err
+}
+
 // RollbackPolicy lets the version decide that was live before.
 func (c *Client) RollbackPolicy(ctx context.Context, r Request) (manager.Policy, Change, error) {
 	return send[manager.Policy](ctx, c, "POST /v1/policy/rollback", r, nil)

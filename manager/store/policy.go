@@ -103,6 +103,15 @@ func (t *Tx) CreatePolicy(ctx context.Context, spec manager.PolicySpec) (manager
 	return p, t.record(ctx, manager.KindPolicy, "create", row.ID, nil, p.Policy)
 }
 
+// ExpectPolicy fails unless a policy version is the live one.
+func (t *Tx) ExpectPolicy(ctx context.Context, id string) error {
+	st, err := t.state(ctx)
+	if err == nil && st.Policy != id {
+		err = &manager.Error{Kind: manager.KindPolicy, ID: id, Err: manager.ErrVersion, Why: "it is not the live one any more"}
+	}
+	return err
+}
+
 // PublishPolicy makes a policy version the live one, with the program that it
 // compiles to.
 func (t *Tx) PublishPolicy(ctx context.Context, id string, version uint64, program []byte) (manager.Policy, error) {

@@ -108,7 +108,8 @@ func (s *session) again(err error) bool {
 	return err == nil && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "n")
 }
 
-// publishEdited publishes what became of the live policy, if it still is live.
+// publishEdited publishes what became of the live policy, if that is still live
+// when the Manager comes to it.
 func (s *session) publishEdited(live manager.PolicyText, src manager.PolicySource) error {
 	diff := live.Diff(src)
 	if diff == "" {
@@ -116,16 +117,9 @@ func (s *session) publishEdited(live manager.PolicyText, src manager.PolicySourc
 		return err
 	}
 	fmt.Fprint(s.cmd.ErrOrStderr(), diff)
-	now, err := s.api.Status(s.ctx())
-	if err != nil {
-		return err
-	}
-	if now.Policy != live.ID {
-		return &manager.Error{Kind: manager.KindPolicy, ID: live.ID, Err: manager.ErrVersion, Why: now.Policy + " is live now"}
-	}
 	p, _, err := s.api.CreatePolicy(s.ctx(), client.Request{}, manager.PolicySpec{PolicySource: src, Note: "edited from " + live.ID})
 	if err != nil {
 		return err
 	}
-	return show(s, policyVersions.view)(s.api.PublishPolicy(s.ctx(), client.Request{}, p.ID))
+	return show(s, policyVersions.view)(s.api.PublishPolicyInstead(s.ctx(), client.Request{}, p.ID, live.ID))
 }
