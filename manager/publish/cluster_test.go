@@ -90,6 +90,7 @@ func TestCluster(t *testing.T) {
 	}
 	t.Run("a publisher repairs what others change", func(t *testing.T) { testRepair(t, c) })
 	t.Run("the Role is enough for nothing else", func(t *testing.T) { testRole(t, c) })
+	t.Run("what Higress has is read", func(t *testing.T) { testRead(t, c) })
 }
 
 func testPlace(t *testing.T, c *cluster, place *Cluster) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 	"keyward/manager"
 	"keyward/manager/client"
 	"keyward/manager/higress"
+	"keyward/manager/publish"
 )
 
 // newImport is the command that takes over what another system has.
@@ -31,8 +34,9 @@ func newImportHigress() *cobra.Command {
 		Use:   "higress",
 		Short: "Make targets of Higress' routes, and consumers and grants of its key-auth plugin",
 		Long: `Make targets of Higress' routes and MCP servers, and consumers and grants of its
-key-auth plugin. What is there is read from a file, so no access to a cluster is
-needed:
+key-auth plugin. What is there is read from the cluster with --kubeconfig, by who
+may read ingresses everywhere, and mcpbridges, configmaps and wasmplugins in
+Higress' namespace; or from a file, so that no access to a cluster is needed:
 
   kubectl get ingress -A -o yaml >higress.yaml
   echo --- >>higress.yaml
@@ -40,8 +44,10 @@ needed:
 
 A stand-alone Higress has the same in the files below /data.
 
-The keys of key-auth are not taken over: they lie in clear in the resource and its
-backups, so whoever could read these knows them. Each consumer gets a new token.`,
+The keys of key-auth are not taken over, nor a hash of them: they lie in clear in
+the resource and its backups, so whoever could read these knows them, and gate
+takes no text for a token that is not in the form of one. Each consumer gets a new
+token.`,
 	}
 	cmd.AddCommand(newImportPlan(), newImportApply())
 	return cmd
@@ -54,19 +60,40 @@ type plan struct {
 	untargeted []string // the part of Left that is about targets
 }
 
-func readPlan(file, namespace string) (plan, error) {
-	state := higress.State{Namespace: namespace}
-	in := io.Reader(os.Stdin)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return plan{}, err
-		}
-		defer f.Close() // only read
-		in = f
+// A planSource is where what is configured is read from: a file, or a cluster.
+type planSource struct{ file, kubeconfig, namespace string }
+
+func (f *planSource) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.file, "from", "", "YAML `file` with the objects; - is standard input")
+	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "read the cluster of this `file`'s current context instead")
+	cmd.Flags().StringVar(&f.namespace, "namespace", publish.DefaultNamespace, "namespace of Higress' controller")
+	cmd.MarkFlagsOneRequired("from", "kubeconfig")
+	cmd.MarkFlagsMutuallyExclusive("from", "kubeconfig")
+}
+
+// open gives the objects as text.
+func (f *planSource) open(ctx context.Context) (io.ReadCloser, error) {
+	switch {
+	case f.kubeconfig != "":
+		var b bytes.Buffer
+		err := publish.Read(ctx, publish.ClusterOptions{Kubeconfig: f.kubeconfig, Namespace: f.namespace}, &b)
+		return io.NopCloser(&b), err
+	case f.file == "-":
+		return io.NopCloser(os.Stdin), nil
+	default:
+		return os.Open(f.file)
 	}
+}
+
+func (f *planSource) plan(ctx context.Context) (plan, error) {
+	in, err := f.open(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	defer in.Close() // only read
+	state := higress.State{Namespace: f.namespace}
 	if err := state.Read(in); err != nil {
-		return plan{}, fmt.Errorf("%s: %w", file, err)
+		return plan{}, fmt.Errorf("%s: %w", cmp.Or(f.file, "the cluster"), err)
 	}
 	targets, left := state.Propose()
 	p := plan{Targets: targets, Import: state.Import(targets), untargeted: left}
@@ -74,17 +101,12 @@ func readPlan(file, namespace string) (plan, error) {
 	return p, nil
 }
 
-func planFlags(cmd *cobra.Command, file, namespace *string) {
-	cmd.Flags().StringVar(file, "from", "", "YAML `file` with the objects; - is standard input")
-	cmd.Flags().StringVar(namespace, "namespace", "higress-system", "namespace of Higress' controller")
-	must(cmd.MarkFlagRequired("from"))
-}
-
 func newImportPlan() *cobra.Command {
 	return planCommand(&cobra.Command{
 		Use:   "plan",
 		Short: "Show what would be made, and what could not be mapped",
-		Example: `  kubectl get ingress -A -o yaml | keyward import higress plan --from -
+		Example: `  keyward import higress plan --kubeconfig ~/.kube/config
+  kubectl get ingress -A -o yaml | keyward import higress plan --from -
   keyward import higress plan --from higress.yaml -o yaml`,
 	}, func(p plan) plan { return p })
 }
@@ -97,28 +119,29 @@ func newTargetPropose() *cobra.Command {
 		Long: `Propose targets for what a Higress gateway has routes and MCP servers for. None has
 a credential. "keyward import higress" says which objects it reads, and makes the
 targets and the consumers that may use them.`,
-		Example: `  kubectl get ingress -A -o yaml | keyward target propose --from -
+		Example: `  keyward target propose --kubeconfig ~/.kube/config
+  kubectl get ingress -A -o yaml | keyward target propose --from -
   keyward target propose --from higress.yaml -o yaml`,
 	}, func(p plan) plan { return plan{Targets: p.Targets, Import: higress.Import{Left: p.untargeted}} })
 }
 
 // planCommand makes cmd show a part of a plan. It calls no Manager.
 func planCommand(cmd *cobra.Command, part func(plan) plan) *cobra.Command {
-	var file, namespace string
+	var from planSource
 	s := &session{}
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkFormat(s.format); err != nil {
 			return err
 		}
-		p, err := readPlan(file, namespace)
+		p, err := from.plan(cmd.Context())
 		if err != nil {
 			return err
 		}
 		s.cmd = cmd
 		return showPlan(s, part(p))
 	}
-	planFlags(cmd, &file, &namespace)
+	from.flags(cmd)
 	cmd.Flags().StringVarP(&s.format, "output", "o", "table", "table, json, yaml or name")
 	return cmd
 }
@@ -163,7 +186,8 @@ func showLeft(w io.Writer, format string, left []string) error {
 }
 
 func newImportApply() *cobra.Command {
-	var file, namespace, tokens string
+	var from planSource
+	var tokens string
 	cmd := changeCommand(&cobra.Command{
 		Use:   "apply",
 		Short: "Make the targets, consumers, grants and tokens",
@@ -173,7 +197,7 @@ written to a new file, one a line after the consumer's id.`,
 		Example: `  keyward import higress apply --from higress.yaml --tokens-to tokens.txt --token-file admin.token`,
 		Args:    cobra.NoArgs,
 	}, func(s *session) error {
-		p, err := readPlan(file, namespace)
+		p, err := from.plan(s.ctx())
 		if err != nil {
 			return err
 		}
@@ -188,11 +212,11 @@ written to a new file, one a line after the consumer's id.`,
 		}
 		return s.changed(im.last)
 	})
-	planFlags(cmd, &file, &namespace)
+	from.flags(cmd)
 	cmd.Flags().StringVar(&tokens, "tokens-to", "", "new `file` for the tokens")
 	must(cmd.MarkFlagRequired("tokens-to"))
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if from, _ := cmd.Flags().GetString("token-file"); file == "-" && from == "-" {
+		if token, _ := cmd.Flags().GetString("token-file"); from.file == "-" && token == "-" {
 			return errors.New("--from and --token-file can't both be standard input")
 		}
 		return nil
