@@ -19,7 +19,11 @@ type subject struct {
 // machine does falls on all alike. Rounds are best shorter than the time slice of
 // a scheduler: most of them are then not interrupted.
 func measure(subjects []*subject, rounds int, round time.Duration) error {
+	const warm = 20 // decisions: the first compile patterns, and say little of the others
 	for _, s := range subjects {
+		if err := s.run(warm); err != nil {
+			return err
+		}
 		for s.n = 1; ; s.n *= 2 {
 			start := time.Now()
 			if err := s.run(s.n); err != nil {
