@@ -13,6 +13,7 @@ import (
 // TestAWideGateLoadsInBothHosts builds the gate with every builtin, as `make
 // plugins BUILTINS=all` does, and asks whether both hosts offer what it imports.
 func TestAWideGateLoadsInBothHosts(t *testing.T) {
+	testenv.Heavy(t, "the gate with every builtin")
 	dir := t.TempDir()
 	overlay, file := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "gate.wasm")
 	for _, args := range [][]string{
