@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,7 +65,6 @@ type Forwarder struct {
 	log   *slog.Logger
 	pause time.Duration
 
-	position        atomic.Uint64 // of the next entry
 	sent            prometheus.Counter
 	failed, refused prometheus.Counter
 }
