@@ -78,12 +78,12 @@ func New(s *store.Store, name string, sink Sink, opt Options) (*Forwarder, error
 		pause: cmp.Or(opt.Pause, firstPause),
 	}
 	labels := prometheus.Labels{"receiver": name}
-	count := func(name, help string) prometheus.Counter {
+	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
 	}
-	f.sent = count("keyward_forward_entries_total", "Entries of the audit log that the receiver has taken, or that are not for it.")
-	f.failed = count("keyward_forward_failures_total", "Times that it did not take what it was sent.")
-	f.refused = count("keyward_forward_refused_total", "Entries that it refused for good, and lacks.")
+	f.sent = counter("keyward_forward_entries_total", "Entries of the audit log that the receiver has taken, or that are not for it.")
+	f.failed = counter("keyward_forward_failures_total", "Times that it did not take what it was sent.")
+	f.refused = counter("keyward_forward_refused_total", "Entries that it refused for good, and lacks.")
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "keyward_forward_waiting_entries", Help: "Entries of the audit log that it does not have yet.", ConstLabels: labels,
 	}, f.waiting)
