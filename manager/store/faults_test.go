@@ -70,6 +70,31 @@ func (c *failingConn) QueryContext(ctx context.Context, query string, args []dri
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
 }
 
+func (c *failingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	s, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	return failingStmt{s, c}, err
+}
+
+// CheckNamedValue lets values be what the driver takes, such as arrays.
+func (c *failingConn) CheckNamedValue(v *driver.NamedValue) error {
+	if inner, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return inner.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+type failingStmt struct {
+	driver.Stmt
+	c *failingConn
+}
+
+func (s failingStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if err := s.c.fault(); err != nil {
+		return nil, err
+	}
+	return s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+}
+
 type failingTx struct {
 	driver.Tx
 	c *failingConn
@@ -108,6 +133,9 @@ func newFailing(t *testing.T) (s *Store, left *atomic.Int64) {
 		t.Fatal(err)
 	}
 	s = newStore(sqlite, write, plain.read, Options{})
+	if err := s.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { write.Close() })
 	return s, left
 }

@@ -69,6 +69,9 @@ func mutateUntil(dsn, at string) {
 	}
 	s := newStore(d, write, read, Options{})
 	ctx := context.Background()
+	if err := s.prepare(ctx); err != nil {
+		panic(err)
+	}
 	_, err = s.Mutate(ctx, Mutation{By: manager.Self}, func(tx *Tx) error { return everything(ctx, "x", tx) })
 	fmt.Println("it was not killed:", err)
 }

@@ -80,16 +80,22 @@ func newStore(d dialect, write, read *sql.DB, opt Options) *Store {
 	}
 }
 
+// prepare makes the statement that SQLite, which knows one by its Stmt alone, is
+// asked for most.
+func (s *Store) prepare(ctx context.Context) (err error) {
+	if s.dialect == sqlite {
+		s.insertOne, err = s.write.PrepareContext(ctx, insertRow)
+	}
+	return err
+}
+
 // init migrates the database and gives a new one its epoch.
 func (s *Store) init(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	if s.write != s.read { // SQLite, which knows a statement by its Stmt alone
-		var err error
-		if s.insertOne, err = s.write.PrepareContext(ctx, insertRow); err != nil {
-			return err
-		}
+	if err := s.prepare(ctx); err != nil {
+		return err
 	}
 	epoch, err := manager.NewID("", s.now(), s.random)
 	if err != nil {

@@ -23,6 +23,9 @@ const (
 	envoyThreads = envoyWorkers + 1
 )
 
+// envoyClusters are those of deploy/envoy/envoy.yaml.
+var envoyClusters = []string{"mcp", "llm", "git", "api", "matrix", "files", "objects", "manager"}
+
 // EnvoyOptions says what Envoy runs with. Everything but addresses is taken from
 // deploy/envoy/envoy.yaml as it is.
 type EnvoyOptions struct {
@@ -54,7 +57,7 @@ func StartEnvoy(t testing.TB, opt EnvoyOptions) *Envoy {
 		dir: t.TempDir(), plugins: envoy.Plugins(Plugins(t)), manager: opt.Manager,
 	}
 	addresses := map[string]string{"local": e.Addr, "gateway": e.TLSAddr, "admin": e.Admin}
-	for _, cluster := range []string{"mcp", "llm", "git", "api", "matrix", "files", "objects", "manager"} {
+	for _, cluster := range envoyClusters {
 		addresses[cluster] = opt.Upstreams[cluster]
 		if opt.Upstreams[cluster] == "" {
 			addresses[cluster] = FreeAddr(t)

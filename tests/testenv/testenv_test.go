@@ -64,7 +64,7 @@ func TestReaddressChangesPortsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	addresses := map[string]string{}
-	for _, name := range []string{"admin", "gateway", "local", "mcp", "llm", "git", "api", "manager"} {
+	for _, name := range append(envoyClusters, "admin", "gateway", "local") {
 		addresses[name] = "127.0.0.1:1234"
 	}
 	got, err := readdress(source, addresses)
