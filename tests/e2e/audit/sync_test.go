@@ -125,6 +125,7 @@ func TestSync(t *testing.T) {
 			t.Errorf("gateway killed: answered %s", a.text)
 		}
 		w.startGateway()
+		w.await("worker", syncTarget)
 		if a := <-w.begin("again", true); !allowed(a.text) || w.upstream.calls("killed") != 0 {
 			t.Errorf("gateway killed: then answered %s, %v; the call went on %d times", a.text, a.err, w.upstream.calls("killed"))
 		}
