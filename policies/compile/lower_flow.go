@@ -21,6 +21,13 @@ func (f *funcLowerer) leave(n int) {
 }
 
 func (f *funcLowerer) scan(s *ir.ScanStmt) {
+	f.loop(s, func(next label) {
+		f.block(s.Block, next)
+		f.jump(next)
+	})
+}
+
+func (f *funcLowerer) loop(s *ir.ScanStmt, body func(next label)) {
 	slot := f.slots
 	f.slots++
 	f.most = max(f.most, f.slots)
@@ -28,10 +35,28 @@ func (f *funcLowerer) scan(s *ir.ScanStmt) {
 	f.emit(engine.Instr{Op: engine.OpScan, A: slot, B: f.reg(s.Source), T: int32(done)})
 	f.place(next)
 	f.emit(engine.Instr{Op: engine.OpNext, A: slot, B: f.reg(s.Key), C: f.reg(s.Value), T: int32(done)})
-	f.block(s.Block, next)
-	f.jump(next)
+	body(next)
 	f.place(done)
 	f.slots--
+}
+
+// search lowers the block of a negation. A way through it is found at its end, or,
+// when a loop is the last in it, at the end of the loop's body: a loop that has
+// come to its own end has found none. OPA's planner leaves that open, and has such
+// loops only where a comprehension lets an unsafe _ through its compiler.
+func (f *funcLowerer) search(b *ir.Block, none, found label) {
+	if n := len(b.Stmts) - 1; n >= 0 {
+		if s, ok := b.Stmts[n].(*ir.ScanStmt); ok {
+			f.block(&ir.Block{Stmts: b.Stmts[:n]}, none)
+			f.ends = append(f.ends, none)
+			f.loop(s, func(next label) { f.search(s.Block, next, found) })
+			f.ends = f.ends[:len(f.ends)-1]
+			f.jump(none)
+			return
+		}
+	}
+	f.block(b, none)
+	f.jump(found)
 }
 
 func (f *funcLowerer) with(s *ir.WithStmt) {

@@ -195,8 +195,7 @@ func (f *funcLowerer) stmt(s ir.Stmt) {
 			return
 		}
 		after := f.label()
-		f.block(s.Block, after)
-		f.jump(f.ends[len(f.ends)-1])
+		f.search(s.Block, after, f.ends[len(f.ends)-1])
 		f.place(after)
 	case *ir.ScanStmt:
 		f.scan(s)
