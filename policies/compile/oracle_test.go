@@ -30,12 +30,22 @@ type oracleOptions struct {
 	lazy  bool // read the base document bit by bit
 	plain bool // use no index
 	raw   bool // take a value as it is, even if that can't be
+	// write a set whose elements are not known as a union of such of one: OPA
+	// sorts that once they are
+	united bool
 }
 
 func newOracle(src Source, opt oracleOptions) (*oracle, error) {
 	modules, err := parse(src.Modules)
 	if err != nil {
 		return nil, err
+	}
+	if opt.united {
+		for _, m := range modules {
+			if _, err := ast.Transform(ast.NewGenericTransformer(unite), m); err != nil {
+				return nil, err
+			}
+		}
 	}
 	c := ast.NewCompiler().WithCapabilities(Capabilities(true)).WithDefaultRegoVersion(ast.RegoV1)
 	if opt.plain {
@@ -48,6 +58,33 @@ func newOracle(src Source, opt oracleOptions) (*oracle, error) {
 	o := &oracle{oracleOptions: opt, compiler: c, store: store, queries: map[string]ast.Body{}}
 	o.txn, err = o.store.NewTransaction(context.Background())
 	return o, err
+}
+
+// unite makes {a, b} of what is not known yet {a} | {b}.
+func unite(x any) (any, error) {
+	if some, ok := x.(*ast.SomeDecl); ok { // which Transform leaves out
+		for _, s := range some.Symbols {
+			v, err := ast.Transform(ast.NewGenericTransformer(unite), s.Value)
+			if err != nil {
+				return nil, err
+			}
+			s.Value = v.(ast.Value)
+		}
+		return some, nil
+	}
+	set, ok := x.(ast.Set)
+	if !ok || ast.IsConstant(set) {
+		return x, nil
+	}
+	var united *ast.Term
+	for _, e := range set.Slice() {
+		one := ast.SetTerm(e)
+		if united != nil {
+			one = ast.Or.Call(united, one)
+		}
+		united = one
+	}
+	return united.Value, nil
 }
 
 // query returns the query for a rule's value as x.

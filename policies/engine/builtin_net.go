@@ -13,14 +13,13 @@ var netBuiltins = []builtin{
 		return cidrContains("net.cidr_contains", a[0], a[1])
 	}},
 	{"net.cidr_intersects", 2, func(vm *VM, a []Value) (Value, error) {
-		x, y, err := strOperands("net.cidr_intersects", a)
+		p, err := cidrOperand("net.cidr_intersects", 1, a[0])
 		if err != nil {
 			return Value{}, err
 		}
-		p, ok1 := parseCIDR(x)
-		q, ok2 := parseCIDR(y)
-		if !ok1 || !ok2 {
-			return Value{}, failing("net.cidr_intersects", "invalid CIDR address")
+		q, err := cidrOperand("net.cidr_intersects", 2, a[1])
+		if err != nil {
+			return Value{}, err
 		}
 		return Bool(p.Overlaps(q)), nil
 	}},
@@ -47,16 +46,24 @@ func parseCIDR(s string) (netip.Prefix, bool) {
 	return p.Masked(), true
 }
 
-// cidrContains looks at one operand after the other, as OPA does: which of two
-// errors there is depends on it.
-func cidrContains(name string, a, b Value) (Value, error) {
-	cidr, ok := a.Str()
+// cidrOperand is an operand as a network. Builtins look at one operand after the
+// other, as OPA does: which of two errors there is depends on it.
+func cidrOperand(name string, position int, v Value) (netip.Prefix, error) {
+	s, ok := v.Str()
 	if !ok {
-		return Value{}, wrongType(name, 1, "string")
+		return netip.Prefix{}, wrongType(name, position, "string")
 	}
-	p, ok := parseCIDR(cidr)
+	p, ok := parseCIDR(s)
 	if !ok {
-		return Value{}, failing(name, "invalid CIDR address")
+		return netip.Prefix{}, failing(name, "invalid CIDR address")
+	}
+	return p, nil
+}
+
+func cidrContains(name string, a, b Value) (Value, error) {
+	p, err := cidrOperand(name, 1, a)
+	if err != nil {
+		return Value{}, err
 	}
 	other, ok := b.Str()
 	if !ok {
