@@ -141,8 +141,8 @@ func (c *campaign) play(seed uint64) {
 	for name, n := range statementsOf(p) {
 		c.statements[name] += n
 	}
-	judges := make([]*oracle, 0, 3)
-	for _, opt := range []oracleOptions{{}, {plain: true}, {plain: true, united: true}} {
+	judges := make([]*oracle, 0, 2)
+	for _, opt := range []oracleOptions{{}, {plain: true}} {
 		o, err := newOracle(src, opt)
 		if err != nil {
 			c.t.Fatal(err)
@@ -198,10 +198,12 @@ func (c *campaign) compare(text string, judges []*oracle, prog *engine.Program, 
 			c.values++
 		}
 		if got != want { // OPA may contradict itself: see TestWhereOPAContradictsItself
-			if slices.ContainsFunc(judges[1:], func(o *oracle) bool {
-				other, err := o.eval(rule, term, strict)
-				return err == nil && got == other
-			}) {
+			if judges[1].says(got, rule, term, strict) {
+				c.stepped++
+				continue
+			}
+			// The checker of types does not let every policy be written so.
+			if o, err := newOracle(src, oracleOptions{plain: true, united: true}); err == nil && o.says(got, rule, term, strict) {
 				c.stepped++
 				continue
 			}

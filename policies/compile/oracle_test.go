@@ -110,6 +110,12 @@ const patience = 200 * time.Millisecond
 // errOracle reports that OPA itself failed: it panicked, or says so.
 var errOracle = errors.New("OPA fails")
 
+// says reports whether OPA, too, comes to out.
+func (o *oracle) says(out outcome, rule string, input ast.Value, strict bool) bool {
+	other, err := o.eval(rule, input, strict)
+	return err == nil && other == out
+}
+
 func (o *oracle) eval(rule string, input ast.Value, strict bool) (out outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
