@@ -19,6 +19,7 @@ import (
 	"keyward/manager/audit"
 	"keyward/manager/rego"
 	"keyward/manager/store"
+	"keyward/tests/testenv"
 )
 
 // A server is an API on a new store, with a token of each role.
@@ -26,28 +27,11 @@ type server struct {
 	*httptest.Server
 	store                    *store.Store
 	admin, operator, auditor string
-	log                      *lockedBuffer
+	log                      *testenv.Output
 	mu                       sync.Mutex
 	keeper                   *audit.Keeper
 	now                      time.Time
 	step                     time.Duration // that the clock moves on when it is read
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func (s *server) clock() time.Time {
@@ -65,7 +49,7 @@ func (s *server) advance(d time.Duration) {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{log: &lockedBuffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	s := &server{log: &testenv.Output{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
 	s.store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "keyward.db"), store.Options{Now: s.clock})
 	if err != nil {

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,31 +28,13 @@ type matrixWorld struct {
 	alice testenv.MatrixUser // the admin
 	opt   matrix.Options
 	dir   string
-	log   *lockedBuffer
+	log   *testenv.Output
 	seq   uint64
-}
-
-// A lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func newMatrixWorld(t *testing.T, hs *testenv.Homeserver) *matrixWorld {
 	t.Helper()
-	w := &matrixWorld{hs: hs, alice: hs.Register(t, "alice", true), dir: t.TempDir(), log: &lockedBuffer{}}
+	w := &matrixWorld{hs: hs, alice: hs.Register(t, "alice", true), dir: t.TempDir(), log: &testenv.Output{}}
 	var err error
 	if w.Store, err = store.Open(t.Context(), filepath.Join(w.dir, "keyward.db"), store.Options{}); err != nil {
 		t.Fatal(err)

@@ -1,14 +1,12 @@
 package scenarios_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"keyward/plugins/key-swap/swap"
@@ -25,33 +23,15 @@ type embedded struct {
 	addr     string
 	snapshot string // file
 	current  string // its name
-	log      *logBuffer
+	log      *testenv.Output
 	w        *World
 	rec      *Recorder
-}
-
-// logBuffer is written by several goroutines.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func newEmbedded(t *testing.T, w *World, rec *Recorder) gateway {
 	t.Helper()
 	dir := t.TempDir()
-	e := &embedded{addr: testenv.FreeAddr(t), snapshot: filepath.Join(dir, "snapshot.json"), current: "base", log: &logBuffer{}, w: w, rec: rec}
+	e := &embedded{addr: testenv.FreeAddr(t), snapshot: filepath.Join(dir, "snapshot.json"), current: "base", log: &testenv.Output{}, w: w, rec: rec}
 	var c strings.Builder
 	fmt.Fprintf(&c, "listeners: [{address: \"%s\"}]\nworkers: %d\nlimits: {buffer_bytes: %d}\nclusters:\n", e.addr, embeddedWorkers, 9<<20)
 	for _, cluster := range clusters {

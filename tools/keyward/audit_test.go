@@ -1,37 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"keyward/tests/testenv"
 )
-
-// A console is what a command prints, read while it runs.
-type console struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (c *console) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.b.Write(b)
-}
-
-func (c *console) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.b.String()
-}
 
 func TestAuditTailShowsEntriesAsTheyCome(t *testing.T) {
 	m := newTestManager(t)
 	t.Setenv(envManager, m.url)
 	t.Setenv(envTokenFile, m.token)
-	var out console
+	var out testenv.Output
 	root := newRoot()
 	root.SetOut(&out)
 	root.SetErr(&out)

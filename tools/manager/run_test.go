@@ -2,7 +2,6 @@ package manager_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -74,34 +72,16 @@ func TestLoadConfig(t *testing.T) {
 	}
 }
 
-// An output may be written and read at once.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // start runs a Manager and returns what it printed, its log, and what stops it.
-func start(t *testing.T, config string) (out string, log *output, stop func() error) {
+func start(t *testing.T, config string) (out string, log *testenv.Output, stop func() error) {
 	t.Helper()
 	c, err := manager.LoadConfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var stdout output
-	log = &output{}
+	var stdout testenv.Output
+	log = &testenv.Output{}
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Run(ctx, c, &stdout, slog.New(slog.NewJSONHandler(log, nil))) }()
 	wait, done := context.WithTimeout(ctx, 30*time.Second)

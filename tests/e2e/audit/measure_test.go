@@ -39,7 +39,7 @@ type measurement struct {
 // TestMeasure measures the log: RECORDS of it, and MUTATIONS of an export.
 func TestMeasure(t *testing.T) {
 	skipUnlessE2E(t)
-	m := measurement{Records: number(t, "RECORDS", 20_000), Mutations: number(t, "MUTATIONS", 500), MutatedLength: 1000}
+	m := measurement{Records: testenv.Number(t, "RECORDS", 20_000), Mutations: testenv.Number(t, "MUTATIONS", 500), MutatedLength: 1000}
 	large := openLog(t, filepath.Join(t.TempDir(), "keyward.db"))
 	m.SQLite, m.SQLiteOne = large.rates(t, m.Records)
 	some := openLog(t, testenv.NeedPostgreSQL(t).Database(t))

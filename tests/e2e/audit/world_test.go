@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -185,20 +184,6 @@ func (w *world) until(what string, ready func(context.Context) error) {
 	if err := testenv.Await(ctx, ready); err != nil {
 		w.Fatalf("%s: %v", what, err)
 	}
-}
-
-// number is a setting of the environment.
-func number(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s: %q is no number from 1", name, text)
-	}
-	return n
 }
 
 func skipUnlessE2E(t *testing.T) {

@@ -35,8 +35,8 @@ type world struct {
 	*testing.T
 	minio   *testenv.ObjectStore
 	api     *client.Client
-	dir     string // the Manager's
-	log     output // of the Manager
+	dir     string         // the Manager's
+	log     testenv.Output // of the Manager
 	sealing *seal.PrivateKey
 	gateway testenv.Command
 	process *testenv.Process
@@ -48,25 +48,7 @@ type world struct {
 	answers answers // all that Workers were told
 }
 
-// An output may be written and read at once.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-type answers struct{ output }
+type answers struct{ testenv.Output }
 
 // newWorld starts all of it; more is of the Manager's configuration.
 func newWorld(t *testing.T, start func(*world, map[string]string, live.Config, string), more ...string) *world {
@@ -177,7 +159,7 @@ files: {listen: "127.0.0.1:0", store: {endpoint: %q, accessKey: %q, secretKeyFil
 	started := make(chan map[string]string, 1)
 	c.Started = func(at map[string]string) { started <- at }
 	ctx, cancel := context.WithCancel(w.Context())
-	out := &output{}
+	out := &testenv.Output{}
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Run(ctx, c, out, slog.New(slog.NewJSONHandler(&w.log, nil))) }()
 	w.Cleanup(func() {

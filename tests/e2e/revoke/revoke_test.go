@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,31 +40,17 @@ type result struct {
 	RotationFailed int     `json:"rotation_failed"`
 }
 
-// number is a setting of the environment.
-func number(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s: %q is no number from 1", name, text)
-	}
-	return n
-}
-
 func TestChangesAreInForceOnEveryThread(t *testing.T) {
 	if os.Getenv("KEYWARD_E2E") == "0" {
 		t.Skip("needs a real Envoy: run `make e2e`")
 	}
 	root := testenv.Root(t)
 	w := newWorld(t)
-	r := result{Trials: number(t, "TRIALS", 25), Threads: threads}
+	r := result{Trials: testenv.Number(t, "TRIALS", 25), Threads: threads}
 	changes, streams := w.trials(r.Trials)
 	r.P50, r.P99, r.Max = quantile(changes, 0.5), quantile(changes, 0.99), quantile(changes, 1)
 	r.StreamP99 = quantile(streams, 0.99)
-	r.RotationCalls, r.RotationFailed = w.rotations(number(t, "ROTATIONS", 4), number(t, "CALLS", 200))
+	r.RotationCalls, r.RotationFailed = w.rotations(testenv.Number(t, "ROTATIONS", 4), testenv.Number(t, "CALLS", 200))
 	t.Logf("%d calls during rotations, %d failed", r.RotationCalls, r.RotationFailed)
 	t.Logf("changes: p50 %.1f, p99 %.1f, max %.1f ms; %d streams: p50 %.1f, p99 %.1f, max %.1f ms",
 		r.P50, r.P99, r.Max, len(streams), quantile(streams, 0.5), r.StreamP99, quantile(streams, 1))

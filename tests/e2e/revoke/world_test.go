@@ -1,7 +1,6 @@
 package revoke_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -111,7 +110,7 @@ func (w *world) runManager() (gateways string) {
 		w.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(w.Context())
-	out := &output{}
+	out := &testenv.Output{}
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Run(ctx, c, out, slog.New(slog.DiscardHandler)) }()
 	w.Cleanup(func() {
@@ -238,22 +237,4 @@ func (w *world) await() {
 		}
 		return err
 	}))
-}
-
-// An output may be written and read at once.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }

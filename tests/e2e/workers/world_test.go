@@ -1,7 +1,6 @@
 package workers_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,7 +31,7 @@ type world struct {
 	*testenv.Docker
 	dir      string
 	registry *prometheus.Registry
-	log      lockedBuffer     // of the Manager's parts
+	log      testenv.Output   // of the Manager's parts
 	key      *seal.PrivateKey // of the gateway
 	gateway  interface{ Log() string }
 	backend  *docker.Docker
@@ -45,24 +43,6 @@ type world struct {
 
 // A setting is a kind of world.
 type setting struct{ envoy, postgres, matrix bool }
-
-// A lockedBuffer may be written and read at once.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 func newWorld(t *testing.T, as setting) *world {
 	t.Helper()
