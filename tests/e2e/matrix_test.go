@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -284,7 +283,5 @@ func TestRoomsAreKept(t *testing.T) {
 
 func skipUnlessE2E(t *testing.T) {
 	t.Helper()
-	if os.Getenv("KEYWARD_E2E") == "0" {
-		t.Skip("LEFT OUT: real homeservers are for make e2e")
-	}
+	testenv.Heavy(t, "real homeservers")
 }

@@ -2,14 +2,11 @@ package testenv
 
 import (
 	"net/http"
-	"os"
 	"testing"
 )
 
 func TestHomeservers(t *testing.T) {
-	if os.Getenv("KEYWARD_E2E") == "0" {
-		t.Skip("LEFT OUT: homeservers are started by make e2e")
-	}
+	Heavy(t, "homeservers")
 	for name, start := range map[string]func(testing.TB) *Homeserver{
 		"synapse":  func(t testing.TB) *Homeserver { return StartSynapse(t, HomeserverOptions{}) },
 		"dendrite": StartDendrite,

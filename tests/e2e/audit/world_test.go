@@ -188,9 +188,7 @@ func (w *world) until(what string, ready func(context.Context) error) {
 
 func skipUnlessE2E(t *testing.T) {
 	t.Helper()
-	if os.Getenv("KEYWARD_E2E") == "0" {
-		t.Skip("LEFT OUT: real gateways and homeservers are for make e2e")
-	}
+	testenv.Heavy(t, "real gateways and homeservers")
 }
 
 func newKey() string { return "sk-" + rand.Text() }

@@ -41,9 +41,7 @@ type result struct {
 }
 
 func TestChangesAreInForceOnEveryThread(t *testing.T) {
-	if os.Getenv("KEYWARD_E2E") == "0" {
-		t.Skip("needs a real Envoy: run `make e2e`")
-	}
+	testenv.Heavy(t, "a real Envoy")
 	root := testenv.Root(t)
 	w := newWorld(t)
 	r := result{Trials: testenv.Number(t, "TRIALS", 25), Threads: threads}

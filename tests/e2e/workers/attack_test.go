@@ -241,9 +241,7 @@ func report(t *testing.T, d *docker.Docker, worker string) []attempt {
 // needE2E leaves a long test out where only quick ones are wanted.
 func needE2E(t *testing.T) {
 	t.Helper()
-	if os.Getenv("KEYWARD_E2E") == "0" {
-		t.Skip("LEFT OUT: Workers in containers; `make e2e` runs them")
-	}
+	testenv.Heavy(t, "Workers in containers")
 }
 
 // writeProbes adds figures to dist/probes.json.
