@@ -1,6 +1,8 @@
 package flow
 
-import "errors"
+import (
+	"errors"
+)
 
 // The opcodes that are told apart (WebAssembly core, section 5.4).
 const (
@@ -150,23 +152,4 @@ func (c *cursor) next() instruction {
 	}
 	i.raw = start[:len(start)-len(c.b)]
 	return i
-}
-
-func appendUnsigned(b []byte, v uint32) []byte {
-	for v >= 0x80 {
-		b = append(b, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(b, byte(v))
-}
-
-func appendSigned(b []byte, v int64) []byte {
-	for {
-		c := byte(v & 0x7f)
-		v >>= 7
-		if v == 0 && c&0x40 == 0 || v == -1 && c&0x40 != 0 {
-			return append(b, c)
-		}
-		b = append(b, c|0x80)
-	}
 }

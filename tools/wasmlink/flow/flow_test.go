@@ -10,6 +10,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"keyward/tools/wasmlink/leb"
 )
 
 // The subject is function 1 of a module whose function 0 is the host's: it says
@@ -51,22 +53,22 @@ func (s shape) body() []byte {
 		b = append(b, opBlock, void)
 	}
 	b = append(b, opLocalGet, 0, opBrTable)
-	b = appendUnsigned(b, uint32(n*perNode))
+	b = leb.AppendUnsigned(b, uint32(n*perNode))
 	for i := range n * perNode {
-		b = appendUnsigned(b, uint32(i/perNode))
+		b = leb.AppendUnsigned(b, uint32(i/perNode))
 	}
-	b = append(appendUnsigned(b, uint32(n-1)), opEnd)
+	b = append(leb.AppendUnsigned(b, uint32(n-1)), opEnd)
 	for i, node := range s {
 		depth := n - 1 - i // blocks between here and the loop
 		// The trace is a number that every node changes in its own way.
 		b = append(b, opGlobalGet, 1, opI64Const, 31, 0x7e, opI64Const)
-		b = append(appendSigned(b, int64(i+1)), 0x7c, 0x24, 1)
+		b = append(leb.AppendSigned(b, int64(i+1)), 0x7c, 0x24, 1)
 		// if --fuel == 0 { return 0 }
 		b = append(b, opGlobalGet, 2, opI32Const, 1, opI32Sub, 0x24, 2, opGlobalGet, 2, opI32Eqz, opIf, void, opI32Const, 0, opReturn, opEnd)
 		for _, to := range node.jumps {
 			// chance = chance*1103515245 + 12345
-			b = append(appendSigned(append(b, opGlobalGet, 3, opI32Const), 1103515245), 0x6c)
-			b = append(appendSigned(append(b, opI32Const), 12345), 0x6a, 0x24, 3)
+			b = append(leb.AppendSigned(append(b, opGlobalGet, 3, opI32Const), 1103515245), 0x6c)
+			b = append(leb.AppendSigned(append(b, opI32Const), 12345), 0x6a, 0x24, 3)
 			b = append(b, opGlobalGet, 3, opI32Const, 17, 0x76, opI32Const, 1, 0x71, opIf, void)
 			b = append(jumpTo(b, to, depth+1), opEnd)
 		}
@@ -79,13 +81,13 @@ func (s shape) body() []byte {
 			// The parameter is used as a place for something else, as calls of closures do.
 			b = append(b, opI32Const, 5, opLocalSet, 0, opI32Const, 0, opLocalGet, 0, 0x1a, 0x1a)
 			b = append(b, opLocalGet, 1, opI64Const)
-			b = append(appendSigned(b, number<<16|int64((i+1)*perNode)), 0x37, 3, 0)
+			b = append(leb.AppendSigned(b, number<<16|int64((i+1)*perNode)), 0x37, 3, 0)
 			callee := byte(0)
 			if node.end != "calls" {
 				callee = 1
 			}
 			b = append(b, opI32Const, 0, opCall, callee, opGlobalGet, 0, opLocalSet, 1, opBrIf)
-			b = appendUnsigned(b, uint32(depth+1))
+			b = leb.AppendUnsigned(b, uint32(depth+1))
 		}
 		b = append(b, opEnd)
 	}
@@ -94,8 +96,8 @@ func (s shape) body() []byte {
 }
 
 func jumpTo(b []byte, node, depth int) []byte {
-	b = append(appendSigned(append(b, opI32Const), int64(node*perNode)), opLocalSet, 0, opBr)
-	return appendUnsigned(b, uint32(depth))
+	b = append(leb.AppendSigned(append(b, opI32Const), int64(node*perNode)), opLocalSet, 0, opBr)
+	return leb.AppendUnsigned(b, uint32(depth))
 }
 
 func (s shape) rewritten() ([]byte, bool) {
@@ -106,7 +108,7 @@ func (s shape) rewritten() ([]byte, bool) {
 // then the subject.
 func module(body []byte) []byte {
 	section := func(b []byte, id byte, body ...byte) []byte {
-		return append(appendUnsigned(append(b, id), uint32(len(body))), body...)
+		return append(leb.AppendUnsigned(append(b, id), uint32(len(body))), body...)
 	}
 	b := []byte("\x00asm\x01\x00\x00\x00")
 	b = section(b, 1, 1, 0x60, 1, typeI32, 1, typeI32)
@@ -122,11 +124,11 @@ func module(body []byte) []byte {
 		if g.typ == 0x7e {
 			op = opI64Const
 		}
-		globals = append(appendSigned(append(globals, g.typ, 1, op), g.init), opEnd)
+		globals = append(leb.AppendSigned(append(globals, g.typ, 1, op), g.init), opEnd)
 	}
 	b = section(b, 6, globals...)
 	b = section(b, 7, 4, 1, 'f', 0, 2, 1, 'm', 2, 0, 1, 't', 3, 1, 1, 'c', 3, 3)
-	code := append(appendUnsigned([]byte{1}, uint32(len(body))), body...)
+	code := append(leb.AppendUnsigned([]byte{1}, uint32(len(body))), body...)
 	return section(b, 10, code...)
 }
 

@@ -1,5 +1,7 @@
 package flow
 
+import "keyward/tools/wasmlink/leb"
+
 // A function is one of the Go compiler's: nodes of code, and a dispatcher in
 // front of them that goes to the node which its only parameter names.
 type function struct {
@@ -244,7 +246,7 @@ func (f *function) instead(i instruction) []byte {
 		return i.raw
 	}
 	f.spare = max(f.spare, 1)
-	return appendUnsigned([]byte{i.op}, f.scratch)
+	return leb.AppendUnsigned([]byte{i.op}, f.scratch)
 }
 
 // finish reads what is behind the last node, which ended the label m.

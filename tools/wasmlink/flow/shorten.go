@@ -1,6 +1,10 @@
 package flow
 
-import "slices"
+import (
+	"slices"
+
+	"keyward/tools/wasmlink/leb"
+)
 
 // More opcodes.
 const (
@@ -101,16 +105,16 @@ func simple(op byte) instruction { return instruction{op: op, raw: []byte{op}} }
 func numbered(op byte, value int64) instruction {
 	i := instruction{op: op, value: value}
 	if op == opI32Const || op == opI64Const {
-		i.raw = appendSigned([]byte{op}, value)
+		i.raw = leb.AppendSigned([]byte{op}, value)
 	} else {
-		i.raw = appendUnsigned([]byte{op}, uint32(value))
+		i.raw = leb.AppendUnsigned([]byte{op}, uint32(value))
 	}
 	return i
 }
 
 // access is a load or store; value is the exponent of its alignment.
 func access(op byte, align int64, offset uint32) instruction {
-	return instruction{op: op, value: align, offset: offset, raw: appendUnsigned(appendUnsigned([]byte{op}, uint32(align)), offset)}
+	return instruction{op: op, value: align, offset: offset, raw: leb.AppendUnsigned(leb.AppendUnsigned([]byte{op}, uint32(align)), offset)}
 }
 
 func (s *shortener) last() byte {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero"
+
+	"keyward/tools/wasmlink/leb"
 )
 
 // Locals of the functions that are shortened here, beside the stack pointer.
@@ -36,15 +38,15 @@ func (s *statements) address(at int64) {
 	switch s.IntN(4) {
 	case 0: // a pointer that was kept
 		s.op(opLocalGet, 1, opI32Const)
-		s.b = appendSigned(s.b, at)
+		s.b = leb.AppendSigned(s.b, at)
 		s.op(opI32Add, opLocalTee, localI32)
 	case 1:
 		s.op(opLocalGet, 1, opExtend, opI64Const)
-		s.b = appendSigned(s.b, at-8)
+		s.b = leb.AppendSigned(s.b, at-8)
 		s.op(opI64Add, opI64Const, 8, opI64Add, opWrap)
 	default:
 		s.op(opLocalGet, 1, opExtend, opI64Const)
-		s.b = appendSigned(s.b, at)
+		s.b = leb.AppendSigned(s.b, at)
 		s.op(opI64Add, opWrap)
 	}
 }
@@ -65,11 +67,11 @@ func (s *statements) value() {
 		}
 	case 3: // a pointer into the frame
 		s.op(opLocalGet, 1, opExtend, opI64Const)
-		s.b = appendSigned(s.b, s.place())
+		s.b = leb.AppendSigned(s.b, s.place())
 		s.op(opI64Add)
 	default:
 		s.op(opI64Const)
-		s.b = appendSigned(s.b, int64(s.Uint64()>>s.IntN(60)))
+		s.b = leb.AppendSigned(s.b, int64(s.Uint64()>>s.IntN(60)))
 	}
 }
 
@@ -83,12 +85,12 @@ func (s *statements) statement() {
 		s.address(s.place())
 		s.address(frameSize + s.place())
 		s.op(opI32Const)
-		s.b = appendSigned(s.b, size)
+		s.b = leb.AppendSigned(s.b, size)
 		s.op(opBulk, bulkCopy, 0, 0)
 	case 2:
 		s.address(s.place())
 		s.op(opI32Const, byte(s.IntN(2)), opI32Const)
-		s.b = appendSigned(s.b, size)
+		s.b = leb.AppendSigned(s.b, size)
 		s.op(opBulk, bulkFill, 0)
 	case 3:
 		s.value()

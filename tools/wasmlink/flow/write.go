@@ -1,5 +1,7 @@
 package flow
 
+import "keyward/tools/wasmlink/leb"
+
 // A writer writes a function with its loops as loops.
 type writer struct {
 	f      *function
@@ -45,8 +47,8 @@ func (w *writer) declare() {
 		w.out = append(w.out, w.f.locals...)
 		return
 	}
-	w.out = append(appendUnsigned(w.out, groups+1), c.b...)
-	w.out = append(appendUnsigned(w.out, w.f.spare), typeI32)
+	w.out = append(leb.AppendUnsigned(w.out, groups+1), c.b...)
+	w.out = append(leb.AppendUnsigned(w.out, w.f.spare), typeI32)
 }
 
 func (w *writer) open(op byte, l label) {
@@ -149,10 +151,10 @@ func (w *writer) dispatch(r *region, place map[int]int) {
 	}
 	w.out = append(w.out, opLocalGet, 0)
 	if from > 0 {
-		w.out = appendSigned(append(w.out, opI32Const), int64(from))
+		w.out = leb.AppendSigned(append(w.out, opI32Const), int64(from))
 		w.out = append(w.out, opI32Sub)
 	}
-	w.out = appendUnsigned(append(w.out, opBrTable), uint32(to-from))
+	w.out = leb.AppendUnsigned(append(w.out, opBrTable), uint32(to-from))
 	for _, n := range w.f.table[from:to] {
 		k, ok := place[n]
 		switch {
@@ -163,7 +165,7 @@ func (w *writer) dispatch(r *region, place map[int]int) {
 		case k == 0:
 			w.out = append(w.out, 0)
 		default:
-			w.out = appendUnsigned(w.out, w.depth(r.items[k].node))
+			w.out = leb.AppendUnsigned(w.out, w.depth(r.items[k].node))
 		}
 	}
 	w.out = append(w.out, 0)
@@ -193,9 +195,9 @@ func (w *writer) node(n, next int) {
 		case jumpIf:
 			w.jumpIf(p.to, p.depth)
 		case unwind:
-			w.out = appendUnsigned(append(w.out, opBr), w.depth(labelUnwind)+uint32(p.depth))
+			w.out = leb.AppendUnsigned(append(w.out, opBr), w.depth(labelUnwind)+uint32(p.depth))
 		case unwindIf:
-			w.out = appendUnsigned(append(w.out, opBrIf), w.depth(labelUnwind)+uint32(p.depth))
+			w.out = leb.AppendUnsigned(append(w.out, opBrIf), w.depth(labelUnwind)+uint32(p.depth))
 		}
 	}
 	if w.f.nodes[n].falls && n+1 != next {
@@ -210,7 +212,7 @@ func (w *writer) jump(to, depth int) {
 	if w.labels[len(w.labels)-1-int(d)].far {
 		w.out = append(w.out, opI32Const, 0, opLocalSet, 0)
 	}
-	w.out = appendUnsigned(append(w.out, opBr), d+uint32(depth))
+	w.out = leb.AppendUnsigned(append(w.out, opBr), d+uint32(depth))
 }
 
 func (w *writer) jumpIf(to, depth int) {
@@ -221,5 +223,5 @@ func (w *writer) jumpIf(to, depth int) {
 		w.out = append(w.out, opEnd)
 		return
 	}
-	w.out = appendUnsigned(append(w.out, opBrIf), d+uint32(depth))
+	w.out = leb.AppendUnsigned(append(w.out, opBrIf), d+uint32(depth))
 }

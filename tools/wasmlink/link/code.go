@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"keyward/tools/wasmlink/flow"
+	"keyward/tools/wasmlink/leb"
 )
 
 // firstNumber is that of the first function in return addresses; cmd/link's
@@ -37,7 +38,7 @@ func (m *module) restructure() error {
 		r = &reader{b: r.bytes()}
 		deferReturns, ends := t.functions()
 		first := uint32(len(m.imports))
-		body := appendU32(nil, uint32(len(m.funcs))-first)
+		body := leb.AppendUnsigned(nil, uint32(len(m.funcs))-first)
 		number := uint32(firstNumber)
 		r.vector(func() {
 			code := r.bytes()
@@ -47,7 +48,7 @@ func (m *module) restructure() error {
 					Ends: func(index uint32) bool { return ends[index-first+firstNumber] },
 				})
 			}
-			body = append(appendU32(body, uint32(len(code))), code...)
+			body = append(leb.AppendUnsigned(body, uint32(len(code))), code...)
 			number++
 		})
 		if err := r.end(); err != nil {
@@ -56,7 +57,7 @@ func (m *module) restructure() error {
 		if number-firstNumber != uint32(len(m.funcs))-first {
 			return fmt.Errorf("section %d: not as many functions as are declared", codeSection)
 		}
-		raw := appendU32([]byte{codeSection}, uint32(len(body)))
+		raw := leb.AppendUnsigned([]byte{codeSection}, uint32(len(body)))
 		m.sections[at].raw = append(raw, body...)
 		return nil
 	})

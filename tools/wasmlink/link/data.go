@@ -3,6 +3,8 @@ package link
 import (
 	"errors"
 	"fmt"
+
+	"keyward/tools/wasmlink/leb"
 )
 
 // maxImage bounds the memory that data segments fill, in bytes.
@@ -67,16 +69,16 @@ func appendData(out, image []byte) []byte {
 			end, zeros = i+1, 0
 		}
 		body = append(body, 0, constI32)
-		body = appendS32(body, int32(at))
+		body = leb.AppendSigned(body, int64(int32(at)))
 		body = append(body, endExpression)
-		body = appendU32(body, uint32(end-at))
+		body = leb.AppendUnsigned(body, uint32(end-at))
 		body = append(body, image[at:end]...)
 		count++
 		at = end
 	}
-	body = append(appendU32(nil, count), body...)
+	body = append(leb.AppendUnsigned(nil, count), body...)
 	out = append(out, dataSection)
-	out = appendU32(out, uint32(len(body)))
+	out = leb.AppendUnsigned(out, uint32(len(body)))
 	return append(out, body...)
 }
 
@@ -99,16 +101,5 @@ func (r *reader) s32() int32 {
 			}
 			return v
 		}
-	}
-}
-
-func appendS32(b []byte, v int32) []byte {
-	for {
-		c := byte(v & 0x7f)
-		v >>= 7
-		if v == 0 && c&0x40 == 0 || v == -1 && c&0x40 != 0 {
-			return append(b, c)
-		}
-		b = append(b, c|0x80)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"keyward/tools/wasmlink/leb"
 )
 
 // The ABI versions. The SDK exports the first; every host takes the first
@@ -81,13 +83,13 @@ func (m *module) link() ([]byte, error) {
 // appendExports writes the export section with Envoy's ABI version as its last
 // entry.
 func (m *module) appendExports(out []byte, index uint32) []byte {
-	body := appendU32(nil, uint32(len(m.exports)+1))
+	body := leb.AppendUnsigned(nil, uint32(len(m.exports)+1))
 	body = append(body, m.entries...)
-	body = appendU32(body, uint32(len(envoyABI)))
+	body = leb.AppendUnsigned(body, uint32(len(envoyABI)))
 	body = append(body, envoyABI...)
 	body = append(body, functionKind)
-	body = appendU32(body, index)
+	body = leb.AppendUnsigned(body, index)
 	out = append(out, exportSection)
-	out = appendU32(out, uint32(len(body)))
+	out = leb.AppendUnsigned(out, uint32(len(body)))
 	return append(out, body...)
 }

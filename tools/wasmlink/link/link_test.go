@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"keyward/tools/wasmlink/leb"
 )
 
 // A spec describes a module for a test; zero values are those of a good plugin.
@@ -34,7 +36,7 @@ func (s spec) encode() []byte {
 		imports = append(imports, slices.Concat(text(mod), text(field), []byte{functionKind, 0}))
 	}
 	add := func(signature string) uint32 {
-		funcs = append(funcs, appendU32(nil, typeOf(signature)))
+		funcs = append(funcs, leb.AppendUnsigned(nil, typeOf(signature)))
 		code = append(code, []byte{3, 0, 0x00, 0x0b}) // unreachable
 		return uint32(len(imports) + len(funcs) - 1)
 	}
@@ -88,25 +90,25 @@ func (s spec) encode() []byte {
 	return b
 }
 
-func text(s string) []byte { return append(appendU32(nil, uint32(len(s))), s...) }
+func text(s string) []byte { return append(leb.AppendUnsigned(nil, uint32(len(s))), s...) }
 
 func vector(elements [][]byte) []byte {
-	return append(appendU32(nil, uint32(len(elements))), slices.Concat(elements...)...)
+	return append(leb.AppendUnsigned(nil, uint32(len(elements))), slices.Concat(elements...)...)
 }
 
 func appendSection(b []byte, id byte, body []byte) []byte {
-	return append(append(append(b, id), appendU32(nil, uint32(len(body)))...), body...)
+	return append(append(append(b, id), leb.AppendUnsigned(nil, uint32(len(body)))...), body...)
 }
 
 func export(name string, index uint32) []byte {
-	return appendU32(append(text(name), functionKind), index)
+	return leb.AppendUnsigned(append(text(name), functionKind), index)
 }
 
 func functionType(signature string) []byte {
 	params, results, _ := strings.Cut(signature, ")")
 	i32s := func(s string) []byte {
 		n := strings.Count(s, "i32")
-		return append(appendU32(nil, uint32(n)), bytes.Repeat([]byte{0x7f}, n)...)
+		return append(leb.AppendUnsigned(nil, uint32(n)), bytes.Repeat([]byte{0x7f}, n)...)
 	}
 	return slices.Concat([]byte{0x60}, i32s(params), i32s(results))
 }

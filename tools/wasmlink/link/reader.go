@@ -93,11 +93,3 @@ func (r *reader) end() error {
 	}
 	return r.err
 }
-
-func appendU32(b []byte, v uint32) []byte {
-	for v >= 0x80 {
-		b = append(b, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(b, byte(v))
-}

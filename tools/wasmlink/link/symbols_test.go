@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"keyward/tools/wasmlink/leb"
 )
 
 func TestAProgramWithoutSymbolsStillRecovers(t *testing.T) {
@@ -55,7 +57,7 @@ func TestDataReadsBackAsItWasWritten(t *testing.T) {
 		t.Errorf("%d bytes became %d, %v", len(image), len(got), err)
 	}
 	for _, v := range []int32{0, 1, -1, 63, 64, -64, -65, 8191, 8192, math.MaxInt32, math.MinInt32} {
-		r := &reader{b: appendS32(nil, v)}
+		r := &reader{b: leb.AppendSigned(nil, int64(v))}
 		if got := r.s32(); got != v || r.end() != nil {
 			t.Errorf("%d was read as %d, %v", v, got, r.err)
 		}
