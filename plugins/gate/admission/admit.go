@@ -165,9 +165,7 @@ func holds(v engine.Value, tok string) bool {
 // decideCall asks the policy about an MCP message.
 func (x *stream) decideCall() filter.Action {
 	x.http, x.call = httpInput(&x.req, engine.Value{}), messageInput(&x.msg)
-	d := x.state.decide(x.parties.input(policies.KindMCP, x.http, x.call), x.now)
-	d.Rules = x.state.rules()
-	d.ID = x.gate.ids.next(x.now)
+	d := x.decide()
 	if d.Verdict != policies.Allow {
 		return x.deny(d, x.msg.Refuse(d.Reason).Reply(d.ID))
 	}
@@ -182,13 +180,21 @@ func (x *stream) decidePlain() filter.Action {
 		return x.refuse(policies.PathAmbiguous)
 	}
 	x.http = httpInput(&x.req, query)
-	d := x.state.decide(x.parties.input(x.target.Kind, x.http, x.call), x.now)
-	d.Rules = x.state.rules()
-	d.ID = x.gate.ids.next(x.now)
+	d := x.decide()
 	if d.Verdict != policies.Allow {
 		return x.deny(d, refusal.New(x.style(), d.Reason, d.ID))
 	}
 	return x.admit(d)
+}
+
+// decide asks the policy about the request. The rules are named for its record alone.
+func (x *stream) decide() policies.Decision {
+	d := x.state.decide(x.parties.input(x.target.Kind, x.http, x.call), x.now)
+	d.ID = x.gate.ids.next(x.now)
+	if x.gate.accounts.outbox != nil {
+		d.Rules = x.state.rules()
+	}
+	return d
 }
 
 // admit lets the request go on: without anything that says who sent it but what
