@@ -111,14 +111,14 @@ func forward(t *testing.T, to string) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &httputil.ReverseProxy{
+	return testenv.Duplex(&httputil.ReverseProxy{
 		FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.URL.Path = u.Scheme, u.Host, u.Path
 			r.Out.Host = u.Host
 			r.Out.Header.Del("Authorization")
 		},
-	}
+	})
 }
 
 // serve runs a cluster's server.

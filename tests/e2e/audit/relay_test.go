@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"keyward/plugins/record"
+	"keyward/tests/testenv"
 )
 
 // A relay is the network between a gateway and the Manager. What else than
@@ -29,10 +30,10 @@ type meeting func(rw http.ResponseWriter, r *http.Request, batch string, next ht
 func newRelay(t *testing.T, to string) *relay {
 	t.Helper()
 	target := &url.URL{Scheme: "http", Host: to}
-	proxy := &httputil.ReverseProxy{
+	proxy := testenv.Duplex(&httputil.ReverseProxy{
 		FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		ErrorLog: log.New(io.Discard, "", 0), // of gateways that were killed
-	}
+	})
 	n := &relay{}
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()

@@ -67,7 +67,7 @@ func (r *reaper) made(res *http.Response) error {
 
 // before passes requests on over network and address.
 func (r *reaper) before(network, address string) http.Handler {
-	return &httputil.ReverseProxy{
+	return testenv.Duplex(&httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(&url.URL{Scheme: "http", Host: "upstream"})
 			p.Out.Host = p.In.Host
@@ -80,7 +80,7 @@ func (r *reaper) before(network, address string) http.Handler {
 		FlushInterval:  -1,
 		ModifyResponse: r.made,
 		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}
+	})
 }
 
 // A killable is a Manager as a process of its own, on a real engine and a real
