@@ -16,6 +16,7 @@ func (s *Service) apply(ctx context.Context, w manager.Worker, o outcome, f mana
 		o.health.Facts = &f
 	}
 	_, err := s.store.Mutate(ctx, store.Mutation{By: manager.Self, Note: o.health.Reason}, func(tx *store.Tx) error {
+		o.restartedAt(tx.At())
 		if err := tx.SetWorkerHealth(ctx, w.ID, w.Version, o.health, o.news); err != nil {
 			return err
 		}

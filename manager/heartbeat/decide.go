@@ -10,10 +10,10 @@ import (
 
 // Restarts of a Worker for its health.
 const (
-	MaxRestarts  = 5                // in a row; then it is left as it is
-	firstBackoff = 30 * time.Second // between the first and the second, doubled each time
-	lastBackoff  = 30 * time.Minute //
-	recovered    = 10 * time.Minute // well for so long, the next is the first again
+	MaxRestarts = 5                // in a row; then it is left as it is
+	Backoff     = 30 * time.Second // between the first and the second, unless an option says otherwise; doubled each time
+	lastBackoff = 30 * time.Minute //
+	recovered   = 10 * time.Minute // well for so long, the next is the first again
 )
 
 // givenUp ends the reason of a Worker that was restarted often enough.
@@ -25,9 +25,10 @@ const (
 	phaseUnknown = "unknown" // the backend does not answer
 )
 
-// backoff is how long to wait after the n-th restart in a row; n is 1 at least.
-func backoff(n int64) time.Duration {
-	return min(firstBackoff<<min(n-1, 10), lastBackoff)
+// backoff is how long to wait after the n-th restart in a row, where it is first
+// after the first; n is 1 at least.
+func backoff(first time.Duration, n int64) time.Duration {
+	return min(first<<min(n-1, 10), lastBackoff)
 }
 
 // An outcome is what one look at a Worker came to.
@@ -38,9 +39,17 @@ type outcome struct {
 	sleep  bool                 // it is to be put to sleep
 }
 
+// restartedAt keeps when a Worker was restarted, if it was: at the time of the
+// transaction, which is the time that the log shows. The look was a little before.
+func (o *outcome) restartedAt(t time.Time) {
+	if o.do == manager.Restart {
+		o.health.Restarted, o.health.CountedFrom = t, t
+	}
+}
+
 // decide says what a Worker's health is, after what it was, and what to do. w is
-// neither suspended nor being deleted.
-func decide(w manager.Worker, was manager.WorkerHealth, v verdict, f manager.WorkerFacts, now time.Time) outcome {
+// neither suspended nor being deleted. first is the [Backoff].
+func decide(w manager.Worker, was manager.WorkerHealth, v verdict, f manager.WorkerFacts, first time.Duration, now time.Time) outcome {
 	o := outcome{health: was}
 	h := &o.health
 	h.Problem = v.problem
@@ -70,7 +79,7 @@ func decide(w manager.Worker, was manager.WorkerHealth, v verdict, f manager.Wor
 			}
 		}
 	default:
-		o.act(w, now)
+		o.act(w, first, now)
 	}
 	return o
 }
@@ -82,13 +91,13 @@ func unclear(w manager.Worker, f manager.WorkerFacts) bool {
 }
 
 // act decides what is done about a Worker that is not well.
-func (o *outcome) act(w manager.Worker, now time.Time) {
+func (o *outcome) act(w manager.Worker, first time.Duration, now time.Time) {
 	h := &o.health
 	switch w.Heartbeat.On(h.State) {
 	case manager.Suspend:
 		o.do = manager.Suspend
 	case manager.Restart:
-		if h.Restarts > 0 && now.Sub(h.Restarted) < backoff(h.Restarts) {
+		if h.Restarts > 0 && now.Sub(h.Restarted) < backoff(first, h.Restarts) {
 			return
 		}
 		if h.Restarts >= MaxRestarts {
@@ -100,6 +109,6 @@ func (o *outcome) act(w manager.Worker, now time.Time) {
 		}
 		o.do = manager.Restart
 		h.Restarts++
-		h.Restarted, h.CountedFrom = now, now
+		o.restartedAt(now)
 	}
 }

@@ -65,7 +65,7 @@ func TestDecide(t *testing.T) {
 			if tt.f.Container.Phase == "" {
 				tt.f.Container.Phase = string(manager.PhaseRunning)
 			}
-			o := decide(tt.w, manager.WorkerHealth{State: tt.was}, tt.v, tt.f, noon)
+			o := decide(tt.w, manager.WorkerHealth{State: tt.was}, tt.v, tt.f, Backoff, noon)
 			if o.health.State != tt.want || o.news != tt.news || o.do != tt.do || o.sleep != tt.sleep {
 				t.Errorf("%+v, news %v, do %q, sleep %v; want %q, %v, %q, %v", o.health, o.news, o.do, o.sleep, tt.want, tt.news, tt.do, tt.sleep)
 			}
@@ -82,7 +82,7 @@ func TestRestarts(t *testing.T) {
 	var at []time.Duration
 	news := 0
 	for d := time.Duration(0); d < 2*time.Hour; d += 10 * time.Second {
-		o := decide(w, h, dead, facts(manager.PhaseFailed, 0), noon.Add(d))
+		o := decide(w, h, dead, facts(manager.PhaseFailed, 0), Backoff, noon.Add(d))
 		if o.do == manager.Restart {
 			at = append(at, d)
 		}
@@ -106,9 +106,9 @@ func TestRestarts(t *testing.T) {
 	}
 	well := verdict{state: manager.Healthy}
 	for d := time.Duration(0); d <= recovered; d += time.Minute {
-		h = decide(w, h, well, facts(manager.PhaseRunning, 0), noon.Add(3*time.Hour+d)).health
+		h = decide(w, h, well, facts(manager.PhaseRunning, 0), Backoff, noon.Add(3*time.Hour+d)).health
 	}
-	if o := decide(w, h, dead, facts(manager.PhaseFailed, 0), noon.Add(4*time.Hour)); h.Restarts != 0 || o.do != manager.Restart {
+	if o := decide(w, h, dead, facts(manager.PhaseFailed, 0), Backoff, noon.Add(4*time.Hour)); h.Restarts != 0 || o.do != manager.Restart {
 		t.Errorf("well again: %+v, then %q", h, o.do)
 	}
 }

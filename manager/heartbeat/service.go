@@ -41,6 +41,7 @@ const (
 // Options of a service. The zero value works.
 type Options struct {
 	Every   time.Duration         // between looks; 0: [Every]
+	Backoff time.Duration         // between the first restart of a Worker and the second; 0: [Backoff]
 	Log     *slog.Logger          // nil: slog.Default
 	Metrics prometheus.Registerer // nil: a registry of its own
 	Now     func() time.Time      // nil: time.Now; the store must have the same
@@ -65,7 +66,7 @@ type Service struct {
 
 // New returns a service that does nothing until it is run.
 func New(s *store.Store, l manager.Launcher, opt Options) (*Service, error) {
-	opt.Every = cmp.Or(opt.Every, Every)
+	opt.Every, opt.Backoff = cmp.Or(opt.Every, Every), cmp.Or(opt.Backoff, Backoff)
 	opt.Log = cmp.Or(opt.Log, slog.Default())
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -323,7 +324,7 @@ func (s *Service) look(ctx context.Context, w manager.WatchedWorker, f manager.W
 			s.opt.Log.Error("heartbeat: rules failed", slog.String("worker", w.ID), slog.String("error", v.problem))
 		}
 	}
-	o := decide(w.Worker, w.Health, v, f, now)
+	o := decide(w.Worker, w.Health, v, f, s.opt.Backoff, now)
 	if !o.news && o.do == "" && !o.sleep {
 		if same(o.health, w.Health) {
 			return nil

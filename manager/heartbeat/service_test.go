@@ -47,6 +47,7 @@ type world struct {
 	*heartbeat.Service
 	registry *prometheus.Registry
 	now      time.Time
+	tick     time.Duration // that passes before the store looks at the clock
 	sequence uint64
 }
 
@@ -54,7 +55,10 @@ func newWorld(t *testing.T, h manager.WorkerHeartbeat) *world {
 	t.Helper()
 	w := &world{engine: &engine{}, now: time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)}
 	var err error
-	w.Store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "keyward.db"), store.Options{Now: func() time.Time { return w.now }})
+	w.Store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "keyward.db"), store.Options{Now: func() time.Time {
+		w.now = w.now.Add(w.tick)
+		return w.now
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +136,11 @@ func (w *world) worker(t *testing.T) manager.Worker {
 func (w *world) look(t *testing.T) manager.WorkerHealth {
 	t.Helper()
 	w.now = w.now.Add(10 * time.Second)
+	return w.lookNow(t)
+}
+
+func (w *world) lookNow(t *testing.T) manager.WorkerHealth {
+	t.Helper()
 	if err := w.Look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -285,6 +294,35 @@ func TestDownIsRestartedWithBackoff(t *testing.T) {
 		t.Errorf("after the backoff: %+v", h)
 	}
 	w.told(t, "is-down: "+why, "restart: "+why, "is-healthy: ", "is-down: "+why, "restart: "+why)
+}
+
+// TestBackoffIsByRecordedTimes: the log shows when the transaction was, which is a
+// little after the look; the second restart must not seem to come too early.
+func TestBackoffIsByRecordedTimes(t *testing.T) {
+	w := newWorld(t, manager.WorkerHeartbeat{Down: manager.Restart})
+	w.phase(manager.PhaseFailed, "out of memory")
+	w.tick = 7 * time.Millisecond
+	w.look(t)
+	w.tick = 0
+	w.launched(t)
+	w.phase(manager.PhaseFailed, "out of memory")
+	for step := time.Duration(0); w.health(t).Restarts < 2; step += time.Millisecond {
+		w.now = w.health(t).Restarted.Add(heartbeat.Backoff - 10*time.Millisecond + step)
+		w.lookNow(t)
+	}
+	var at []time.Time
+	l, err := w.Log(t.Context(), 0, 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range l {
+		if e.Event != nil && e.Event.Action == "worker.restart" {
+			at = append(at, e.Event.Time)
+		}
+	}
+	if len(at) != 2 || at[1].Sub(at[0]) != heartbeat.Backoff || !w.health(t).Restarted.Equal(at[1]) {
+		t.Errorf("the log shows restarts at %v, health the last at %v", at, w.health(t).Restarted)
+	}
 }
 
 func TestIdleSleepsAndWakes(t *testing.T) {

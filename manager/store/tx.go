@@ -87,6 +87,9 @@ func (s *Store) Mutate(ctx context.Context, m Mutation, fn func(*Tx) error) (uin
 // Generation is the generation that this mutation will make.
 func (t *Tx) Generation() uint64 { return t.gen }
 
+// At is the time of all that this mutation writes, its events among it.
+func (t *Tx) At() time.Time { return t.at }
+
 func (t *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	t.dirty = true
 	res, err := t.tx.ExecContext(ctx, query, args...)

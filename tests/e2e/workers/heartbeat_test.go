@@ -21,7 +21,8 @@ func TestUnwellWorkers(t *testing.T) {
 	needE2E(t)
 	w := newWorld(t, setting{matrix: true})
 	image := w.Image(t, "unwell", testenv.GoBuildStatic(t, "./tests/e2e/workers/unwell"))
-	h, err := heartbeat.New(w.Store, w.backend, heartbeat.Options{Every: time.Second, Log: w.logger(), Metrics: w.registry})
+	const backoff = 3 * time.Second
+	h, err := heartbeat.New(w.Store, w.backend, heartbeat.Options{Every: time.Second, Backoff: backoff, Log: w.logger(), Metrics: w.registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestUnwellWorkers(t *testing.T) {
 			t.Errorf("it is %+v", got)
 		}
 		restarts := w.restarts(t, "greedy", 2)
-		if d := restarts[1].Sub(restarts[0]); d < 30*time.Second {
+		if d := restarts[1].Sub(restarts[0]); d < backoff {
 			t.Errorf("the second restart came %v after the first", d)
 		}
 	})
