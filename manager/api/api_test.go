@@ -17,6 +17,7 @@ import (
 	"keyward/manager"
 	"keyward/manager/api"
 	"keyward/manager/audit"
+	"keyward/manager/audit/audittest"
 	"keyward/manager/rego"
 	"keyward/manager/store"
 	"keyward/tests/testenv"
@@ -57,7 +58,7 @@ func newServer(t *testing.T) *server {
 	}
 	t.Cleanup(func() { s.store.Close() })
 	s.admin, s.operator, s.auditor = s.token(t, manager.Admin), s.token(t, manager.Operator), s.token(t, manager.Auditor)
-	s.keeper = newKeeper(t, s.store)
+	s.keeper = audittest.NewKeeper(t, s.store)
 	a, err := api.New(s.store, api.Options{
 		Compiler: rego.Compiler{}, Keeper: s.keeper, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Now: s.clock,
 	})

@@ -13,26 +13,8 @@ import (
 	"keyward/manager"
 	"keyward/manager/audit"
 	"keyward/manager/client"
-	"keyward/manager/store"
 	"keyward/policies"
 )
-
-func newKeeper(t *testing.T, s *store.Store) *audit.Keeper {
-	t.Helper()
-	private, public, err := audit.NewKey("keyward.example/log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := audit.ParseKey(private, public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := audit.NewKeeper(s, key, audit.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
 
 // logged lets a gateway send records of two Workers.
 func (s *server) logged(t *testing.T) {

@@ -25,20 +25,7 @@ type fixture struct {
 	next uint64
 }
 
-func newKey(t *testing.T) *audit.Key {
-	t.Helper()
-	private, public, err := audit.NewKey("keyward.example/log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := audit.ParseKey(private, public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func newFixture(t *testing.T) *fixture { return newFixtureOf(t, newKey(t)) }
+func newFixture(t *testing.T) *fixture { return newFixtureOf(t, audittest.NewKey(t)) }
 
 func newFixtureOf(t *testing.T, key *audit.Key) *fixture {
 	t.Helper()
@@ -230,7 +217,7 @@ func TestFindingsNameThePosition(t *testing.T) {
 // An attacker has the database and the key, and makes all of the log anew. What
 // the room keeps tells.
 func TestARewrittenLogContradictsTheRoom(t *testing.T) {
-	key := newKey(t)
+	key := audittest.NewKey(t)
 	f := newFixtureOf(t, key)
 	f.grow(t, 9)
 	middle := f.checkpoint(t).Note
@@ -278,7 +265,7 @@ func TestDroppedTextStaysProvable(t *testing.T) {
 }
 
 func TestARewrittenStoreIsNotSigned(t *testing.T) {
-	key := newKey(t)
+	key := audittest.NewKey(t)
 	f := newFixtureOf(t, key)
 	f.grow(t, 9)
 	signed := f.checkpoint(t)

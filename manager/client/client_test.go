@@ -15,6 +15,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/api"
+	"keyward/manager/audit/audittest"
 	"keyward/manager/client"
 	"keyward/manager/rego"
 	"keyward/manager/store"
@@ -53,8 +54,12 @@ func newClient(t *testing.T) (*client.Client, *api.API, *seen) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keeper := audittest.NewKeeper(t, s)
+	if _, err := keeper.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	log := &seen{Handler: slog.DiscardHandler, ops: map[string]bool{}}
-	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(enabled{log}), Workers: backend{s}, Keeper: newKeeper(t, s)})
+	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Log: slog.New(enabled{log}), Workers: backend{s}, Keeper: keeper})
 	if err != nil {
 		t.Fatal(err)
 	}

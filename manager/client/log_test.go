@@ -6,30 +6,8 @@ import (
 	"testing"
 
 	"keyward/manager"
-	"keyward/manager/audit"
 	"keyward/manager/client"
-	"keyward/manager/store"
 )
-
-func newKeeper(t *testing.T, s *store.Store) *audit.Keeper {
-	t.Helper()
-	private, public, err := audit.NewKey("keyward.example/log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := audit.ParseKey(private, public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := audit.NewKeeper(s, key, audit.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := k.Checkpoint(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
 
 func callLog(t *testing.T, c *client.Client) {
 	t.Helper()

@@ -13,7 +13,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/api"
-	"keyward/manager/audit"
+	"keyward/manager/audit/audittest"
 	"keyward/manager/rego"
 	"keyward/manager/store"
 )
@@ -38,7 +38,7 @@ func newTestManager(t testing.TB) testManager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keeper := newTestKeeper(t, s)
+	keeper := audittest.NewKeeper(t, s)
 	a, err := api.New(s, api.Options{Compiler: rego.Compiler{}, Keeper: keeper, Log: slog.New(slog.DiscardHandler), Workers: noBackend{s}})
 	if err != nil {
 		t.Fatal(err)
@@ -61,23 +61,6 @@ func (b noBackend) Status(ctx context.Context, id string) (manager.WorkerStatus,
 }
 
 func (noBackend) Logs(context.Context, string, int) ([]byte, error) { return nil, nil }
-
-func newTestKeeper(t testing.TB, s *store.Store) *audit.Keeper {
-	t.Helper()
-	private, public, err := audit.NewKey("keyward.test/log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := audit.ParseKey(private, public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := audit.NewKeeper(s, key, audit.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
 
 // try runs a command against m, and returns what it printed.
 func (m testManager) try(args ...string) (string, error) {

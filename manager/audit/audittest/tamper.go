@@ -1,5 +1,5 @@
-// Package audittest changes exports of the audit log as somebody would who wants
-// to hide something, for tests and benchmarks of the verifier.
+// Package audittest makes keepers of logs, and changes exports of a log as somebody
+// would who wants to hide something, for tests and benchmarks.
 package audittest
 
 import (

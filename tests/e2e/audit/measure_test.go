@@ -66,19 +66,7 @@ func openLog(t *testing.T, dsn string) *auditLog {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	private, public, err := audit.NewKey("keyward/bench")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := audit.ParseKey(private, public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := audit.NewKeeper(s, key, audit.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &auditLog{s, k}
+	return &auditLog{s, audittest.NewKeeper(t, s)}
 }
 
 // rates stores n records, most of them from eight VMs at once and a tenth from one,
