@@ -123,23 +123,25 @@ func TestKillsLoseAndDoubleNothing(t *testing.T) {
 		}
 		wg.Go(func() { c.run(ctx, w, q) })
 	}
+	each := int64(calls) / int64(kills+1)
 	for i := range kills {
-		stage := int64(calls) / int64(kills+1) * int64(i+1)
-		calling.most.Store(stage + int64(syncWorkers)) // some are under way at the kill
-		loose.most.Store(stage/4 + int64(looseWorkers))
+		stage := each * int64(i+1)
+		calling.most.Store(stage + each) // they go on while something is down
+		loose.most.Store((stage + each) / 4)
 		w.reached(&calling, stage)
-		switch i % 3 {
-		case 0:
+		victim, began := [...]string{"gateway", "Manager", "homeserver"}[i%3], time.Now()
+		switch victim {
+		case "gateway":
 			w.gateway.Kill()
 			w.startGateway()
-		case 1:
+		case "Manager":
 			w.manager.Kill()
 			w.startManager()
-		case 2:
+		case "homeserver":
 			hs.Kill()
 			hs.Start(t)
 		}
-		t.Logf("kill %d of %d, %d calls answered", i+1, kills, calling.done.Load())
+		t.Logf("kill %d of %d: the %s, back after %.1f s; %d calls answered", i+1, kills, victim, time.Since(began).Seconds(), calling.done.Load())
 	}
 	calling.most.Store(int64(calls))
 	w.reached(&calling, int64(calls))
