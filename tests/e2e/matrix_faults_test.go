@@ -93,8 +93,10 @@ func TestARoomThatIsGoneIsMadeAnew(t *testing.T) {
 	w.shows(t, place, 9)
 }
 
+// AWAY is for how many seconds the homeserver is away; an hour was tried too.
 func TestAHomeserverThatIsAwayIsWaitedFor(t *testing.T) {
 	skipUnlessE2E(t)
+	away := time.Duration(testenv.Number(t, "AWAY", 3)) * time.Second
 	homeservers(t, func(t *testing.T, hs *testenv.Homeserver) {
 		w := newMatrixWorld(t, hs)
 		w.worker(t, "worker-a")
@@ -102,11 +104,15 @@ func TestAHomeserverThatIsAwayIsWaitedFor(t *testing.T) {
 		place := w.placed(t, "worker:worker-a")
 		w.settled(t)
 		hs.Kill()
-		w.calls(t, "worker-a", 300)
-		time.Sleep(3 * time.Second) // some tries fail
+		calls := 0
+		for range 30 {
+			w.calls(t, "worker-a", 10)
+			calls += 10
+			time.Sleep(away / 30) // tries fail meanwhile
+		}
 		hs.Start(t)
 		w.settled(t)
-		w.shows(t, place, 300)
+		w.shows(t, place, calls)
 	})
 }
 
