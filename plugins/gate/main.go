@@ -5,6 +5,7 @@ package main
 import (
 	"keyward/plugins/gate/admission"
 	"keyward/plugins/internal/host"
+	_ "keyward/plugins/internal/host/body" // a request is held until its body was read
 )
 
 func init() { host.Run(admission.New, admission.Refuse) }

@@ -29,10 +29,13 @@ func (s *streams) put(x *stream) {
 	s.rest[x.id] = x
 }
 
-func (s *streams) remove(id uint32) {
-	if at := &s.near[id%slots]; *at != nil && (*at).id == id {
-		*at = nil
-		return
+// remove is nil for a stream that is not there.
+func (s *streams) remove(id uint32) *stream {
+	if at := s.near[id%slots]; at != nil && at.id == id {
+		s.near[id%slots] = nil
+		return at
 	}
+	x := s.rest[id]
 	delete(s.rest, id)
+	return x
 }

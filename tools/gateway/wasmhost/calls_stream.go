@@ -115,6 +115,10 @@ func (v *vm) proxyContinueStream(a []uint64) status {
 		v.fault("continues a stream that is not HTTP")
 		return statusBadArgument
 	}
+	if v.effective.stopped && filter.Side(a[0]) == filter.Request {
+		v.fault("continues a request that it has stopped, which this host does not do")
+		return statusBadArgument
+	}
 	return statusOf(view.Resume(filter.Side(a[0])))
 }
 

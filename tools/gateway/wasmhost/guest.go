@@ -19,6 +19,9 @@ type guest struct {
 	over  bool        // proxy_on_delete has been called
 	calls map[uint32]context.CancelFunc
 
+	// Of a stream:
+	stopped bool // its request is held, and nothing more of it is shown
+
 	// Of a root:
 	configuration []byte
 	streams       int  // open ones

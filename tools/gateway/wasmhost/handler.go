@@ -38,6 +38,11 @@ func (h *handler) fail() filter.Action {
 	return filter.Hold
 }
 
+// stopAll is an answer to the callback for a request's headers, beside those of
+// [filter.Action]: they are held, and what follows them without being shown
+// (StopAllIterationAndWatermark).
+const stopAll = 4
+
 // call runs a callback. last means that no other follows on its side.
 func (h *handler) call(at string, fn int, last bool, args ...uint64) filter.Action {
 	if h.guest == nil || h.guest.vm.dead || h.failed {
@@ -46,6 +51,9 @@ func (h *handler) call(at string, fn int, last bool, args ...uint64) filter.Acti
 	result, ok := h.guest.vm.invoke(h.guest, at, fn, 0, args...)
 	if !ok {
 		return h.fail()
+	}
+	if result == stopAll && fn == onRequestHeaders {
+		h.guest.stopped, last, result = true, true, uint64(filter.Hold)
 	}
 	switch {
 	case result == uint64(filter.Continue):
@@ -61,11 +69,14 @@ func (h *handler) call(at string, fn int, last bool, args ...uint64) filter.Acti
 func (h *handler) headers(at string, fn int, side filter.Side, end bool) filter.Action {
 	a := h.call(at, fn, end, h.id(), uint64(h.view.Map(side).Len()), flag(end))
 	m := h.seat.m
-	if a == filter.Hold && !end && !h.view.Replied() && !holdsHeaders(m.w.h.opt.Persona, m.module.abi) {
+	if a == filter.Hold && !end && !h.stopped() && !h.view.Replied() && !holdsHeaders(m.w.h.opt.Persona, m.module.abi) {
 		h.view.Fault("holds headers, after which this host calls no body callback")
 	}
 	return a
 }
+
+// stopped reports whether nothing more of the request is shown.
+func (h *handler) stopped() bool { return h.guest != nil && h.guest.stopped }
 
 func (h *handler) id() uint64 {
 	if h.guest == nil {
@@ -86,10 +97,16 @@ func (h *handler) RequestHeaders(end bool) filter.Action {
 }
 
 func (h *handler) RequestBody(size int, end bool) filter.Action {
+	if h.stopped() {
+		return filter.Hold
+	}
 	return h.call("request body", onRequestBody, end, h.id(), uint64(size), flag(end))
 }
 
 func (h *handler) RequestTrailers() filter.Action {
+	if h.stopped() {
+		return filter.Hold
+	}
 	return h.call("request trailers", onRequestTrailers, true, h.id(), uint64(h.view.Map(filter.RequestTrailers).Len()))
 }
 

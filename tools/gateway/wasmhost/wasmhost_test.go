@@ -166,6 +166,12 @@ func TestDenialsAndAnswers(t *testing.T) {
 			t.Errorf("the denying plugin's own response callback: got %q", got)
 		}
 	})
+	t.Run("a denial stops a request, of which nothing more is shown", func(t *testing.T) {
+		res := r.run("headers=denyandstop body=panic trailers=panic", body("ab"))
+		if res.Upstream != nil || res.Client.Header(":status") != "403" || len(res.Faults) > 0 {
+			t.Errorf("upstream %v, client %v, faults %v", res.Upstream, res.Client, res.Faults)
+		}
+	})
 	t.Run("an answer is edited piece by piece", func(t *testing.T) {
 		res := r.run("answer=unlength answerbody=event", chaintest.Exchange{Upstream: anAnswer})
 		if got := strings.Join(res.Client.Body, " "); got != "[a] [b]" || len(res.Faults) > 0 {
@@ -207,6 +213,7 @@ func TestMisuseIsAFaultAndDenies(t *testing.T) {
 		{"an unknown action", "headers=action:2", chaintest.Exchange{}, "in request headers: returns action 2, which hosts treat differently"},
 		{"a continue after a reply", "headers=denyandcontinue", chaintest.Exchange{}, "in request headers: continue after a reply"},
 		{"holding headers at the end", "headers=hold", chaintest.Exchange{}, "in request headers: holds the end, and nothing will resume it"},
+		{"stopping a request for good", "headers=action:4 body=panic", body("a"), "in request headers: holds the end, and nothing will resume it"},
 		{"holding the end of a body", "headers=hold body=hold", body("a"), "in request body: holds the end, and nothing will resume it"},
 		{"resuming in a callback", "headers=resume", chaintest.Exchange{}, "in request headers: resumes a request that it does not hold"},
 		{"a tick for a stream", "headers=tick", chaintest.Exchange{}, "in request headers: sets a tick period outside of a plugin context"},

@@ -69,9 +69,12 @@ func (f Interface) Check() error {
 			errs = append(errs, fmt.Errorf("import %s: not offered by both Higress and Envoy", i.Name))
 		}
 	}
-	for _, want := range needed {
-		at := slices.IndexFunc(f.Exports, func(e Function) bool { return e.Name == want.Name })
-		switch {
+	wanted := needed
+	if slices.ContainsFunc(together, func(n need) bool { return f.export(n.Name) >= 0 }) {
+		wanted = slices.Concat(needed, together)
+	}
+	for _, want := range wanted {
+		switch at := f.export(want.Name); {
 		case at < 0:
 			errs = append(errs, fmt.Errorf("export %s is missing: %s", want.Name, want.reason))
 		case f.Exports[at].Signature != want.Signature:
@@ -82,6 +85,11 @@ func (f Interface) Check() error {
 		errs = append(errs, errors.New("there is a start function: a host runs it before the module can call back; build with -buildmode=c-shared"))
 	}
 	return errors.Join(errs...)
+}
+
+// export is the place of an export, -1 for none.
+func (f Interface) export(name string) int {
+	return slices.IndexFunc(f.Exports, func(e Function) bool { return e.Name == name })
 }
 
 // Diff says how f differs from the interface that was written down, line by

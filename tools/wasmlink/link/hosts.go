@@ -53,15 +53,19 @@ var needed = []need{
 	{fn("proxy_on_configure", "(i32, i32) i32"), "the plugin is never configured"},
 	{fn("proxy_on_tick", "(i32)"), "nothing is done between requests"},
 	{fn("proxy_on_request_headers", "(i32, i32, i32) i32"), "no request is ever decided"},
-	{fn("proxy_on_request_body", "(i32, i32, i32) i32"), "a request with a body is never decided"},
-	{fn("proxy_on_request_trailers", "(i32, i32) i32"), "an HTTP/2 request with trailers is let go undecided"},
 	{fn("proxy_on_response_headers", "(i32, i32, i32) i32"), "an answer is never filtered"},
 	{fn("proxy_on_response_body", "(i32, i32, i32) i32"), "an answer is never filtered"},
 	{fn("proxy_on_response_trailers", "(i32, i32) i32"), "an answer with trailers is never filtered"},
 	{fn("proxy_on_http_call_response", "(i32, i32, i32, i32, i32)"), "an answer to the plugin's own call is lost"},
-	{fn("proxy_on_done", "(i32) i32"), "a stream's end is never seen"},
-	{fn("proxy_on_log", "(i32)"), "a stream's end is never seen"},
-	{fn("proxy_on_delete", "(i32)"), "the state of a stream is never freed"},
+	{fn("proxy_on_delete", "(i32)"), "a stream's end is never seen"},
+}
+
+// together are exports of which a plugin has all or none: one that is shown
+// request bodies waits for their end, and one that is shown none must not hold a
+// request as if it would see more of it.
+var together = []need{
+	{fn("proxy_on_request_body", "(i32, i32, i32) i32"), "a request with a body is never decided"},
+	{fn("proxy_on_request_trailers", "(i32, i32) i32"), "an HTTP/2 request with trailers is let go undecided"},
 }
 
 func fn(name, signature string) Function { return Function{name, signature} }

@@ -18,6 +18,8 @@ type spec struct {
 	imports []string        // "module.name"
 	start   bool
 	custom  bool
+
+	bodiless bool // it is shown no request bodies
 }
 
 // encode writes a module with one function for each needed export.
@@ -40,9 +42,9 @@ func (s spec) encode() []byte {
 		code = append(code, []byte{3, 0, 0x00, 0x0b}) // unreachable
 		return uint32(len(imports) + len(funcs) - 1)
 	}
-	for _, n := range needed {
+	for _, n := range slices.Concat(needed, together) {
 		switch {
-		case n.Name == s.without:
+		case n.Name == s.without, s.bodiless && slices.Contains(together, n):
 		case n.Signature == "memory":
 			exports = append(exports, slices.Concat(text(n.Name), []byte{memoryKind, 0}))
 		default:
@@ -115,8 +117,9 @@ func functionType(signature string) []byte {
 
 func TestLinkAppendsTheVersionThatEnvoyKnowsLast(t *testing.T) {
 	for name, s := range map[string]spec{
-		"plain module":         {},
-		"module with sections": {custom: true, imports: []string{"env.proxy_log", "wasi_snapshot_preview1.fd_write"}},
+		"plain module":          {},
+		"module without bodies": {bodiless: true},
+		"module with sections":  {custom: true, imports: []string{"env.proxy_log", "wasi_snapshot_preview1.fd_write"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := s.encode()
@@ -163,6 +166,8 @@ func TestLinkRefuses(t *testing.T) {
 		},
 		{"a third version", spec{abi: []string{higressABI, "proxy_abi_version_0_1_0"}}.encode(), "might take this ABI version"},
 		{"a missing trailers callback", spec{without: "proxy_on_request_trailers"}.encode(), "let go undecided"},
+		{"a missing body callback", spec{without: "proxy_on_request_body"}.encode(), "never decided"},
+		{"a missing end", spec{without: "proxy_on_delete"}.encode(), "end is never seen"},
 		{"a missing memory", spec{without: "memory"}.encode(), "export memory is missing"},
 		{"a callback of the wrong type", spec{wrong: "proxy_on_request_body"}.encode(), `proxy_on_request_body is "()"`},
 		{"an import that only Higress offers", spec{imports: []string{"env.proxy_redis_call"}}.encode(), "import env.proxy_redis_call"},

@@ -153,6 +153,10 @@ var acts = map[string]func(s *stream, arg string, end bool) types.Action{
 		_ = proxywasm.SendHttpResponseWithDetail(403, "probe", [][2]string{{"content-type", "application/json"}}, []byte("{}"), -1)
 		return types.ActionPause
 	},
+	"denyandstop": func(*stream, string, bool) types.Action {
+		_ = proxywasm.SendHttpResponse(403, nil, nil, -1)
+		return 4
+	},
 	"denyandcontinue": func(*stream, string, bool) types.Action {
 		_ = proxywasm.SendHttpResponse(403, nil, nil, -1)
 		return types.ActionContinue
