@@ -86,7 +86,7 @@ func (h *handler) request() *refused {
 	if !ok || target.Inject == nil {
 		return &refused{policies.NoCredential, "the credential is not in the snapshot"}
 	}
-	if r := req.bound(target.Upstream, c.Upstream); r != nil {
+	if r := req.toHosts(target.Upstream, c.Upstream); r != nil {
 		return r
 	}
 	o := h.p.open(c)
@@ -101,9 +101,10 @@ func (h *handler) request() *refused {
 	if h.place, r = req.inject(target.Inject, o.secret.Reveal()); r != nil {
 		return r
 	}
-	// A changed header makes hosts choose the route again. Look whether that
-	// was still the right one, before anything goes out.
-	return req.bound(target.Upstream, c.Upstream)
+	// A changed header makes hosts choose the route again. So where the request
+	// goes is asked when nothing more changes, and before anything goes out; a
+	// refusal takes the key back.
+	return req.toClusters(target.Upstream, c.Upstream)
 }
 
 // decided reads gate's verdict and holds it against what is in force here: gate
@@ -133,7 +134,9 @@ func (h *handler) decided(entries live.Entries) (*snapshot.Target, *refused) {
 	return target, nil
 }
 
-// RequestBody passes the body of a request that was let go.
+// RequestBody passes the body of a request that was let go. The module does not
+// export it, nor the next, as they decide nothing: a host keeps back what follows
+// headers that were refused.
 func (h *handler) RequestBody(int, bool) filter.Action { return h.RequestTrailers() }
 
 // RequestTrailers passes the trailers of a request that was let go.

@@ -43,24 +43,31 @@ func newRequest(s filter.Stream, headers [][2]string) *request {
 	return r
 }
 
-// bound checks that the request goes where every one of ups lets it go.
-func (r *request) bound(ups ...snapshot.Upstream) *refused {
-	var cluster string
+// toHosts checks that the request is for a host that every one of ups lets it go
+// to.
+func (r *request) toHosts(ups ...snapshot.Upstream) *refused {
 	for _, u := range ups {
 		if len(u.Hosts) > 0 && (!slices.Contains(u.Hosts, hostname(r.authority)) || !r.oneHost()) {
 			return &refused{policies.WrongUpstream, "the request's host is not one of the credential's"}
 		}
+	}
+	return nil
+}
+
+// toClusters is [request.toHosts] for the cluster that the host has chosen.
+func (r *request) toClusters(ups ...snapshot.Upstream) *refused {
+	var cluster []byte
+	for _, u := range ups {
 		if len(u.Clusters) == 0 {
 			continue
 		}
-		if cluster == "" {
-			b, err := r.s.Property("cluster_name")
-			if err != nil || len(b) == 0 {
+		if cluster == nil {
+			var err error
+			if cluster, err = r.s.Property("cluster_name"); err != nil || len(cluster) == 0 {
 				return &refused{policies.WrongUpstream, "the host does not say which cluster the request goes to"}
 			}
-			cluster = string(b)
 		}
-		if !slices.Contains(u.Clusters, cluster) {
+		if !slices.Contains(u.Clusters, string(cluster)) {
 			return &refused{policies.WrongUpstream, "the request's cluster is not one of the credential's"}
 		}
 	}
