@@ -26,7 +26,7 @@ func Read(r *engine.JSONReader, body []byte, h *Headers, s Settings) (Message, *
 	case len(body) > policies.MaxBodyBytes:
 		return Message{}, refused(policies.BodyTooLarge, "body is beyond its bound")
 	}
-	v, err := r.Read(body, engine.JSONLimits{Depth: policies.MaxDepth, Values: policies.MaxMembers})
+	v, err := r.Read(body, engine.JSONLimits{Depth: policies.MaxDepth, Values: policies.MaxMembers, Doubles: true})
 	if err != nil {
 		return Message{}, refused(policies.Malformed, err.Error())
 	}

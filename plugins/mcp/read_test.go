@@ -116,11 +116,11 @@ func TestRead(t *testing.T) {
 		{name: "1.0 as ID is refused", body: `{"jsonrpc":"2.0","id":1.0,"method":"tools/list"}`, want: policies.InvalidRequest},
 		{name: "1e3 as ID is refused", body: `{"jsonrpc":"2.0","id":1e3,"method":"tools/list"}`, want: policies.InvalidRequest},
 		{name: "-0 as ID is refused", body: `{"jsonrpc":"2.0","id":-0,"method":"tools/list"}`, want: policies.InvalidRequest},
-		{name: "an ID beyond 64 bits is refused", body: `{"jsonrpc":"2.0","id":92233720368547758080,"method":"tools/list"}`, want: policies.InvalidRequest},
+		{name: "an ID beyond 64 bits is refused", body: `{"jsonrpc":"2.0","id":92233720368547758080,"method":"tools/list"}`, want: policies.Malformed},
 		{name: "an object as ID is refused", body: `{"jsonrpc":"2.0","id":{},"method":"tools/list"}`, want: policies.InvalidRequest},
 		{name: "an overlong ID is refused", body: `{"jsonrpc":"2.0","id":"` + strings.Repeat("x", 257) + `","method":"tools/list"}`, want: policies.InvalidRequest},
 		{name: "a string as ID is echoed", body: `{"jsonrpc":"2.0","id":"a\"\u00e9","method":"x"}`, want: policies.UnknownMethod, id: `"a\"é"`},
-		{name: "a negative ID is echoed", body: `{"jsonrpc":"2.0","id":-9223372036854775808,"method":"x"}`, want: policies.UnknownMethod, id: "-9223372036854775808"},
+		{name: "a negative ID is echoed", body: `{"jsonrpc":"2.0","id":-9007199254740992,"method":"x"}`, want: policies.UnknownMethod, id: "-9007199254740992"},
 
 		{name: "Tools/Call is unknown", body: `{"jsonrpc":"2.0","id":1,"method":"Tools/Call","params":{"name":"x"}}`, want: policies.UnknownMethod, id: "1"},
 		{name: "a method with a space is unknown", body: `{"jsonrpc":"2.0","id":1,"method":"tools/call ","params":{"name":"x"}}`, want: policies.UnknownMethod, id: "1"},

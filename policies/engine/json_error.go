@@ -13,6 +13,7 @@ const (
 	JSONDepth                              // nested deeper than the limit
 	JSONSize                               // more values than the limit, or a number out of bounds
 	JSONTrailing                           // something follows the value
+	JSONNumber                             // a number that no float64 holds
 )
 
 // A JSONError says why and where a text was refused. It holds none of the text.
@@ -34,6 +35,8 @@ func (e *JSONError) Error() string {
 		what = "too large"
 	case JSONTrailing:
 		what = "data after the value"
+	case JSONNumber:
+		what = "number that not every reader can hold"
 	}
 	return "json: " + what + " at byte " + strconv.Itoa(e.Offset)
 }

