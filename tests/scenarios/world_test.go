@@ -98,7 +98,10 @@ func targets() []snapshot.Target {
 	strict := api("strict", bearer)
 	strict.Kind = policies.KindMCP
 	strict.MCP = &snapshot.MCP{Revisions: []string{"2026-07-28"}, Origins: []string{"https://app.example"}}
+	inner := api("inner", nil)
+	inner.Match[0].Path = "/api/bearer/inner" // where an upstream that decodes paths would find it
 	return []snapshot.Target{
+		inner,
 		{ID: "tools", Kind: policies.KindMCP, Match: []snapshot.Match{{Route: "mcp"}}, Credential: "tools", Inject: bearer},
 		{ID: "llm", Kind: policies.KindLLM, Match: []snapshot.Match{{Route: "llm"}}, Credential: "llm", Inject: bearer},
 		{

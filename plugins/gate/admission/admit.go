@@ -34,13 +34,31 @@ func (x *stream) begin() policies.Reason {
 	if x.req.location, ok = locate(x.req.rawPath); !ok {
 		return policies.PathAmbiguous
 	}
-	if x.target, ok = x.state.view.Target(x.route(), x.req.host, x.req.path); !ok {
-		return policies.NoTarget
+	if reason = x.find(); reason != policies.ReasonNone {
+		return reason
 	}
 	if x.req.upgrade {
 		return policies.UpgradeRefused
 	}
 	return x.identify(list)
+}
+
+// find finds the target by the path as it was sent, which is what a router goes
+// by. An upstream goes by the path that it decodes: that must not be another
+// target's.
+func (x *stream) find() policies.Reason {
+	view, route := x.state.view, x.route()
+	var ok bool
+	if x.target, ok = view.Target(route, x.req.host, x.req.path); !ok {
+		return policies.NoTarget
+	}
+	if strings.IndexByte(x.req.path, '%') < 0 {
+		return policies.ReasonNone
+	}
+	if decoded, _ := view.Target(route, x.req.host, "/"+strings.Join(x.req.segments, "/")); decoded != x.target {
+		return policies.PathAmbiguous
+	}
+	return policies.ReasonNone
 }
 
 func (x *stream) identify(list [][2]string) (reason policies.Reason) {
