@@ -14,25 +14,34 @@ type Media uint8
 
 // The forms.
 const (
-	OtherMedia  Media = iota // neither: can't be filtered
+	OtherMedia  Media = iota // no message
 	JSONMedia                // application/json: one message
 	StreamMedia              // text/event-stream: messages as events
+	MixedMedia               // clients differ on what it is
 )
 
-// AnswerMedia tells the form of an answer from its Content-Type. Parameters and
-// case don't matter, as clients ignore both.
+// AnswerMedia tells the form of an answer from its Content-Type. Case doesn't
+// matter, as clients ignore it. Nor do parameters: but some clients look for a
+// media type anywhere in the value, or at its beginning alone, and where they
+// would find another one it is mixed.
 func AnswerMedia(contentType string) Media {
-	media, _, _ := strings.Cut(contentType, ";")
+	media, parameters, _ := strings.Cut(contentType, ";")
 	media = strings.Trim(media, " \t")
+	json, stream := strings.EqualFold(media, "application/json"), strings.EqualFold(media, "text/event-stream")
 	switch {
-	case strings.EqualFold(media, "application/json"):
+	case json && !names(parameters):
 		return JSONMedia
-	case strings.EqualFold(media, "text/event-stream"):
+	case stream && !names(parameters):
 		return StreamMedia
+	case names(contentType):
+		return MixedMedia
 	default:
 		return OtherMedia
 	}
 }
+
+// names reports whether a client could find a message's media type in s.
+func names(s string) bool { return containsFold(s, "event-stream") || containsFold(s, "json") }
 
 // FilterList takes the tools that keep refuses out of an answer to tools/list.
 // id is the request's, as in [Message]. All else stays byte for byte, but for a

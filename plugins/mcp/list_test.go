@@ -126,18 +126,21 @@ func cmpOr(a, b string) string {
 
 func TestAnswerMedia(t *testing.T) {
 	for contentType, want := range map[string]Media{
-		"application/json":                  JSONMedia,
-		"Application/JSON; charset=utf-8":   JSONMedia,
-		"text/event-stream":                 StreamMedia,
-		"text/event-stream;charset=utf-8":   StreamMedia,
-		" text/event-stream ":               StreamMedia,
-		"application/json-rpc":              OtherMedia,
-		"text/plain":                        OtherMedia,
-		"":                                  OtherMedia,
-		"application/json,text/html":        OtherMedia,
-		"text/html; x=application/json":     OtherMedia,
-		"application/problem+json":          OtherMedia,
-		"multipart/mixed;text/event-stream": OtherMedia,
+		"application/json":                    JSONMedia,
+		"Application/JSON; charset=utf-8":     JSONMedia,
+		"text/event-stream":                   StreamMedia,
+		"text/event-stream;charset=utf-8":     StreamMedia,
+		" text/event-stream ":                 StreamMedia,
+		"application/json-rpc":                MixedMedia,
+		"text/plain":                          OtherMedia,
+		"":                                    OtherMedia,
+		"application/json,text/html":          MixedMedia,
+		"text/html; x=application/json":       MixedMedia,
+		"application/problem+json":            MixedMedia,
+		"multipart/mixed;text/event-stream":   MixedMedia,
+		"application/json;text/Event-Stream":  MixedMedia,
+		"application/json, text/event-stream": MixedMedia,
+		"text/event-streams":                  MixedMedia,
 	} {
 		if got := AnswerMedia(contentType); got != want {
 			t.Errorf("AnswerMedia(%q) = %d, want %d", contentType, got, want)

@@ -3,6 +3,7 @@ package admission
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"keyward/plugins/filter"
 	"keyward/plugins/mcp"
@@ -12,20 +13,24 @@ import (
 // An answer is what is done to the answer of an admitted MCP message. Lists are
 // filtered entry by entry, by the policy and at the generation that admitted the
 // request; event streams are read event by event, as a server can put a list, or
-// a request of its own, into any of them.
+// a request of its own, into any of them; of any other document it is made sure
+// that it is a response.
 type answer struct {
-	list bool // tools/list: a single document has to be filtered too
-	form form
-	sse  *mcp.SSEFilter
+	list     bool // tools/list: a single document has to be filtered too
+	form     form
+	sse      *mcp.SSEFilter
+	response *mcp.ResponseScanner
 }
 
 // form is how the answer is encoded, known from its headers.
 type form uint8
 
 const (
-	untouched form = iota // passed on as it is
-	document              // one JSON document, held until it is whole
-	events                // an event stream, filtered as it flows
+	untouched  form = iota // passed on as it is
+	unreadable             // not to be passed on
+	document               // one JSON document, held until it is whole
+	response               // one JSON document, read as it flows
+	events                 // an event stream, filtered as it flows
 )
 
 // keep decides whether a tool is listed.
@@ -67,17 +72,20 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	case err != nil:
 		return x.withhold(policies.Internal)
 	}
-	if x.answer.form = h.form(x.answer.list); x.answer.form == untouched {
+	switch x.answer.form = h.form(&x.msg); x.answer.form {
+	case untouched:
 		x.answer = nil
 		return filter.Continue
-	}
-	media := mcp.AnswerMedia(h.media)
-	switch {
-	case h.encoded || media == mcp.OtherMedia:
+	case unreadable:
 		return x.withhold(policies.AnswerRefused)
-	case h.length && x.s.RemoveHeader(filter.Response, "content-length") != nil:
+	case response:
+		x.answer.response = mcp.NewResponseScanner(x.msg.ID)
+		return filter.Hold // until its beginning is there: most need no more for an error in its place
+	}
+	if h.length && x.s.RemoveHeader(filter.Response, "content-length") != nil {
 		return x.withhold(policies.Internal)
-	case x.answer.form == events:
+	}
+	if x.answer.form == events {
 		x.answer.sse, x.tellable = mcp.NewSSEFilter(x.msg.ID, x.eventKeep()), true
 		return filter.Continue
 	}
@@ -86,7 +94,8 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 
 // answerHeaders are what of an answer's headers matters here.
 type answerHeaders struct {
-	media           string
+	media           mcp.Media
+	hasMedia        bool
 	status          int
 	success         bool
 	encoded, length bool
@@ -99,9 +108,13 @@ func readAnswerHeaders(list [][2]string) (h answerHeaders) {
 			h.success = len(kv[1]) == 3 && kv[1][0] == '2'
 			h.status, _ = strconv.Atoi(kv[1]) // 0: no status
 		case "content-type":
-			h.media = kv[1]
+			if h.media = mcp.AnswerMedia(kv[1]); h.hasMedia {
+				h.media = mcp.MixedMedia // two of them
+			}
+			h.hasMedia = true
 		case "content-encoding":
-			h.encoded = true
+			v := strings.TrimSpace(kv[1])
+			h.encoded = h.encoded || v != "" && !strings.EqualFold(v, "identity")
 		case "content-length":
 			h.length = true
 		}
@@ -111,22 +124,27 @@ func readAnswerHeaders(list [][2]string) (h answerHeaders) {
 
 // events reports whether the answer is an event stream of no announced length.
 func (h answerHeaders) events() bool {
-	return !h.encoded && !h.length && mcp.AnswerMedia(h.media) == mcp.StreamMedia
+	return !h.encoded && !h.length && h.media == mcp.StreamMedia
 }
 
-// form is untouched for errors, which carry no list, and for a single document
-// that is no list either. An unknown media type of a list is for the caller to
-// refuse.
-func (h answerHeaders) form(list bool) form {
+// form is how the answer to m has to be read. Errors carry no message, and what
+// answers a notification or ends a session is none unless it says so. A client
+// that opens the server's stream reads events, whatever it is told to get.
+func (h answerHeaders) form(m *mcp.Message) form {
+	reads := m.Kind == policies.MCPRequest || m.Kind == policies.MCPStream
 	switch {
-	case !h.success:
+	case !h.success, h.media == mcp.OtherMedia && !reads:
 		return untouched
-	case mcp.AnswerMedia(h.media) == mcp.StreamMedia:
+	case h.encoded:
+		return unreadable
+	case h.media == mcp.StreamMedia:
 		return events
-	case list:
+	case h.media != mcp.JSONMedia, m.Kind == policies.MCPStream:
+		return unreadable
+	case m.Class == mcp.Listing:
 		return document
 	default:
-		return untouched
+		return response
 	}
 }
 
@@ -149,6 +167,8 @@ func (x *stream) responseBody(size int, end bool) filter.Action {
 		return filter.Continue
 	case x.answer.form == events:
 		return x.filterEvents()
+	case x.answer.form == response:
+		return x.scanResponse(size)
 	case size > policies.MaxAnswerBytes:
 		return x.withhold(policies.AnswerTooLarge)
 	case !end:
@@ -163,7 +183,7 @@ func (x *stream) ResponseTrailers() filter.Action {
 	switch {
 	case x.settled == withheld, x.ends():
 		return filter.Hold
-	case x.answer == nil || x.answer.form == events:
+	case x.answer == nil || x.answer.form != document:
 		return filter.Continue
 	}
 	return x.withhold(policies.AnswerRefused)
@@ -182,6 +202,20 @@ func (x *stream) filterDocument() filter.Action {
 		return x.withhold(policies.Internal)
 	}
 	x.answer = nil
+	return filter.Continue
+}
+
+func (x *stream) scanResponse(size int) filter.Action {
+	chunk, err := x.s.Body(filter.Response, size)
+	switch {
+	case errors.Is(err, filter.ErrNotFound):
+		return filter.Continue
+	case err != nil:
+		return x.withhold(policies.Internal)
+	}
+	if fault := x.answer.response.Write(chunk); fault != nil {
+		return x.withhold(fault.Reason)
+	}
 	return filter.Continue
 }
 
