@@ -127,7 +127,7 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 	defer again.Stop()
 	for {
 		changed := c.store.Changed()
-		set, err := c.pages.since(ctx, c.store, q.Epoch, q.Since, c.opt.Stop)
+		set, err := c.pages.since(ctx, c.store, q, c.opt.Stop)
 		if err != nil {
 			c.fail(ctx, w, err)
 			return

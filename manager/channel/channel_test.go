@@ -138,6 +138,40 @@ func TestAChangeWakesEveryGatewayThatWaits(t *testing.T) {
 	done.Wait()
 }
 
+// What a plugin does not use is not even sent to it: gate no ciphertext, key-swap
+// no token and no grant.
+func TestEachPluginHearsWhatItUses(t *testing.T) {
+	w := newWorld(t)
+	w.consumer("w1")
+	w.mutate(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.IssueToken(ctx, manager.TokenSpec{Consumer: "w1"})
+		return err
+	})
+	all := w.whole()
+	want := map[snapshot.Audience]int{snapshot.Everyone: 1, snapshot.ForGate: 1, snapshot.ForKeySwap: 0}
+	heard := func(a changes.Answer, audience snapshot.Audience) {
+		t.Helper()
+		s, err := snapshot.Decode(a.Body)
+		if err != nil || len(s.Consumers) != 1 || len(s.Consumers[0].Tokens) != want[audience] {
+			t.Errorf("for %q: %d %s, %v", audience, a.Status, a.Body, err)
+		}
+	}
+	var done sync.WaitGroup
+	for audience := range want {
+		a, _ := w.ask(changes.Request{For: audience})
+		heard(a, audience)
+		done.Go(func() { // and so does who waits
+			a, _ := w.ask(changes.Request{Epoch: all.Epoch, Since: all.Generation, Wait: 30, For: audience})
+			heard(a, audience)
+		})
+	}
+	w.mutate(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.SetConsumerState(ctx, "w1", 0, snapshot.Suspended)
+		return err
+	})
+	done.Wait()
+}
+
 func TestNothingNewIsSaidSignedOnceTheWaitIsOver(t *testing.T) {
 	w := newWorld(t)
 	all := w.whole()

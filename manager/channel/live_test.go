@@ -61,8 +61,8 @@ func TestAGatewayFollowsTheManager(t *testing.T) {
 	shared := &filtertest.Store{}
 	h := &filtertest.LiveHost{Host: filtertest.Host{Time: now}, Store: shared}
 	config := &live.Config{Cluster: "manager", Authority: "manager.internal", Key: w.key, MaxStale: time.Minute}
-	poller := live.NewPoller(h, config, w.token)
-	reader := live.NewReader(shared, w.token, time.Minute, func(line string) { t.Log(line) })
+	poller := live.NewPoller(h, config, w.token, snapshot.Everyone)
+	reader := live.NewReader(shared, w.token, snapshot.Everyone, time.Minute, func(line string) { t.Log(line) })
 	state := func(id string) snapshot.State {
 		t.Helper()
 		v, reason, _ := reader.View(h.Time)

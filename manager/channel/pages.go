@@ -12,13 +12,15 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/store"
+	"keyward/plugins/changes"
+	"keyward/plugins/snapshot"
 )
 
 // maxSets is how many answers are kept: gateways that wait for the same change
 // share one, and the pages of a whole snapshot are asked for one by one. Those of
 // one page, which nobody asks for again, go first; else the one that was asked
 // for longest ago.
-const maxSets = 8
+const maxSets = 16
 
 // pages keeps the latest sets.
 type pages struct {
@@ -28,8 +30,10 @@ type pages struct {
 
 func newPages() *pages { return &pages{} }
 
-// since returns what changed since a generation of an epoch; nil: nothing.
-func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since uint64, stop <-chan struct{}) (*set, error) {
+// since returns what changed since what a question names, for its audience; nil:
+// nothing.
+func (p *pages) since(ctx context.Context, s *store.Store, q changes.Request, stop <-chan struct{}) (*set, error) {
+	epoch, since := q.Epoch, q.Since
 	st, err := s.Generation(ctx)
 	if err != nil || st.Epoch == epoch && st.Generation == since {
 		return nil, err
@@ -37,7 +41,7 @@ func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since u
 	if st.Epoch != epoch || since > st.Generation {
 		epoch, since = "", 0
 	}
-	known := p.find(epoch, since, st)
+	known := p.find(epoch, since, q.For, st)
 	known.begin.Do(func() { go known.read(s, stop) })
 	if _, _, err := known.page(ctx, 0); err != nil {
 		if ctx.Err() == nil {
@@ -52,11 +56,11 @@ func (p *pages) since(ctx context.Context, s *store.Store, epoch string, since u
 // new one. A whole that is still being read serves too: what changed since it
 // follows. Only the list is locked: a whole that is being read must not hold up
 // the delta of a revocation.
-func (p *pages) find(epoch string, since uint64, st manager.Status) *set {
+func (p *pages) find(epoch string, since uint64, audience snapshot.Audience, st manager.Status) *set {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, known := range p.sets {
-		if known.epoch != epoch || known.since != since || known.now != st.Epoch {
+		if known.epoch != epoch || known.since != since || known.audience != audience || known.now != st.Epoch {
 			continue
 		}
 		if _, done := known.leads(); known.to >= st.Generation || since == 0 && !done {
@@ -65,7 +69,7 @@ func (p *pages) find(epoch string, since uint64, st manager.Status) *set {
 		}
 	}
 	made := &set{
-		id: strings.ToLower(rand.Text()), epoch: epoch, since: since, now: st.Epoch, to: st.Generation,
+		id: strings.ToLower(rand.Text()), epoch: epoch, since: since, audience: audience, now: st.Epoch, to: st.Generation,
 		asked: time.Now(), grew: make(chan struct{}),
 	}
 	if len(p.sets) == maxSets {

@@ -31,11 +31,12 @@ var (
 // waits until it is there, not until all are. It may be used by several
 // goroutines at once.
 type set struct {
-	id    string
-	epoch string // what it was asked for; a whole: empty, and since zero
-	since uint64
-	now   string // epoch that it leads to
-	to    uint64 // generation that it leads to, at least
+	id       string
+	epoch    string // what it was asked for; a whole: empty, and since zero
+	since    uint64
+	audience snapshot.Audience
+	now      string // epoch that it leads to
+	to       uint64 // generation that it leads to, at least
 
 	begin sync.Once // the first who asks has it read
 	asked time.Time // last; under the lock of the list
@@ -59,7 +60,7 @@ func (s *set) read(from *store.Store, stop <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	b := binder{put: s.put}
-	err := from.Changes(ctx, s.epoch, s.since, func(part *snapshot.Snapshot) error {
+	err := from.Changes(ctx, s.epoch, s.since, s.audience, func(part *snapshot.Snapshot) error {
 		select {
 		case <-stop:
 			return errStopping

@@ -16,7 +16,7 @@ const partEntries = 128
 // piece; see [Store.Changes] for large ones.
 func (s *Store) Snapshot(ctx context.Context) (snapshot.Snapshot, error) {
 	var all snapshot.Snapshot
-	err := s.Changes(ctx, "", 0, func(part *snapshot.Snapshot) error {
+	err := s.Changes(ctx, "", 0, snapshot.Everyone, func(part *snapshot.Snapshot) error {
 		if all.Generation == 0 {
 			all = *part
 			return nil
@@ -33,8 +33,8 @@ func (s *Store) Snapshot(ctx context.Context) (snapshot.Snapshot, error) {
 // state that all have its epoch and generations; the first has the policy and
 // what was removed. The changes are whole, with Since zero, when there is no way
 // from there to here: for another epoch, for generation 0, and for one that is
-// yet to come.
-func (s *Store) Changes(ctx context.Context, epoch string, since uint64, take func(part *snapshot.Snapshot) error) error {
+// yet to come. An audience gets what it uses.
+func (s *Store) Changes(ctx context.Context, epoch string, since uint64, audience snapshot.Audience, take func(part *snapshot.Snapshot) error) error {
 	return s.view(ctx, func(r reader) error {
 		st, err := r.state(ctx)
 		if err != nil {
@@ -44,22 +44,37 @@ func (s *Store) Changes(ctx context.Context, epoch string, since uint64, take fu
 			since = 0
 		}
 		head := snapshot.Snapshot{Format: snapshot.Format, Epoch: st.Epoch, Generation: st.Generation, Since: since}
-		first := head
-		if err := r.wirePolicy(ctx, &first); err != nil {
+		touched, err := r.touched(ctx, since)
+		if err != nil {
 			return err
 		}
-		if err := r.wireRemoved(ctx, &first); err != nil {
-			return err
+		first := head
+		if touched[entryPolicy] && audience != snapshot.ForKeySwap {
+			if err := r.wirePolicy(ctx, &first); err != nil {
+				return err
+			}
+		}
+		if touched[entryConsumer] || touched[entryTarget] {
+			if err := r.wireRemoved(ctx, &first); err != nil {
+				return err
+			}
 		}
 		if err := take(&first); err != nil {
 			return err
+		}
+		wireConsumers := r.wireConsumers
+		if audience == snapshot.ForKeySwap {
+			wireConsumers = r.wireUsers
 		}
 		for _, k := range []struct {
 			kind string
 			read func(context.Context, in, *snapshot.Snapshot) error
 		}{
-			{entryCredential, r.wireCredentials}, {entryTarget, r.wireTargets}, {entryConsumer, r.wireConsumers},
+			{entryCredential, r.wireCredentials}, {entryTarget, r.wireTargets}, {entryConsumer, wireConsumers},
 		} {
+			if !touched[k.kind] || k.kind == entryCredential && audience == snapshot.ForGate {
+				continue
+			}
 			err := r.changed(ctx, k.kind, since, func(ids in) error {
 				part := head
 				if err := k.read(ctx, ids, &part); err != nil {
@@ -73,6 +88,22 @@ func (s *Store) Changes(ctx context.Context, epoch string, since uint64, take fu
 		}
 		return nil
 	})
+}
+
+// touched says of which kinds entries changed, or went, after a generation. It is
+// one look in place of one for each kind, of which most find nothing.
+func (r reader) touched(ctx context.Context, since uint64) (map[string]bool, error) {
+	kinds := [...]string{entryPolicy, entryCredential, entryTarget, entryConsumer}
+	var yes [len(kinds)]bool
+	const one = `EXISTS (SELECT 1 FROM entries WHERE kind = `
+	err := r.q.QueryRowContext(ctx, `SELECT `+one+`$1 AND generation > $5), `+one+`$2 AND generation > $5), `+
+		one+`$3 AND generation > $5), `+one+`$4 AND generation > $5)`, kinds[0], kinds[1], kinds[2], kinds[3], since).
+		Scan(&yes[0], &yes[1], &yes[2], &yes[3])
+	touched := make(map[string]bool, len(kinds))
+	for i, k := range kinds {
+		touched[k] = yes[i]
+	}
+	return touched, err
 }
 
 // An in is a list of ids as the arguments of a statement.
@@ -97,11 +128,13 @@ func (r reader) changed(ctx context.Context, kind string, since uint64, take fun
 		if err != nil {
 			return err
 		}
-		if len(ids) == 0 {
-			return nil
+		if len(ids) > 0 {
+			if err := take(ids); err != nil {
+				return err
+			}
 		}
-		if err := take(ids); err != nil {
-			return err
+		if len(ids) < partEntries {
+			return nil
 		}
 	}
 }
@@ -130,16 +163,34 @@ func (r reader) wireTargets(ctx context.Context, ids in, w *snapshot.Snapshot) e
 	return err
 }
 
-func (r reader) wireConsumers(ctx context.Context, ids in, w *snapshot.Snapshot) error {
-	rows, err := consumers.query(ctx, r.q, "SELECT "+consumers.all()+" FROM consumers x WHERE x.id IN "+ids.marks()+" ORDER BY x.id", ids...)
+// wireUsers reads of consumers what [snapshot.ForKeySwap] has.
+func (r reader) wireUsers(ctx context.Context, ids in, w *snapshot.Snapshot) error {
+	at, err := r.wireIdentities(ctx, ids, w)
 	if err != nil {
 		return err
 	}
+	for _, c := range at {
+		c.Labels = nil
+	}
+	return r.wireOverrides(ctx, ids, at)
+}
+
+// wireIdentities reads of consumers what is their own, and returns them by id.
+func (r reader) wireIdentities(ctx context.Context, ids in, w *snapshot.Snapshot) (map[string]*snapshot.Consumer, error) {
+	rows, err := consumers.query(ctx, r.q, "SELECT "+consumers.all()+" FROM consumers x WHERE x.id IN "+ids.marks()+" ORDER BY x.id", ids...)
 	at := make(map[string]*snapshot.Consumer, len(rows))
 	w.Consumers = make([]snapshot.Consumer, len(rows))
 	for i, c := range rows {
 		w.Consumers[i] = snapshot.Consumer{ID: c.ID, Kind: c.Kind, Labels: c.Labels, State: c.State}
 		at[c.ID] = &w.Consumers[i]
+	}
+	return at, err
+}
+
+func (r reader) wireConsumers(ctx context.Context, ids in, w *snapshot.Snapshot) error {
+	at, err := r.wireIdentities(ctx, ids, w)
+	if err != nil {
+		return err
 	}
 	if err := r.wireTokens(ctx, ids, at); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+
+	"keyward/plugins/snapshot"
 )
 
 // An Answer is what a Manager says.
@@ -16,8 +18,12 @@ type Answer struct {
 	Body       []byte // the page as it was before any compression
 }
 
-// context keeps these signatures apart from any other use of the key.
-const context = "keyward changes 2"
+// What keeps these signatures apart from any other use of the key, and those of
+// requests that name an audience from those that do not.
+const (
+	context    = "keyward changes 2"
+	contextFor = "keyward changes 3"
+)
 
 var errSignature = errors.New("the answer is not signed by the Manager for this request")
 
@@ -44,7 +50,12 @@ func signed(r Request, a Answer) []byte {
 		consistent = 1
 	}
 	b := make([]byte, 0, 256)
-	for _, s := range []string{context, r.Nonce, r.Epoch, r.Cursor, r.Instance, a.Cursor, string(body[:])} {
+	texts := []string{context, r.Nonce, r.Epoch, r.Cursor, r.Instance, a.Cursor, string(body[:])}
+	if r.For != snapshot.Everyone {
+		texts[0] = contextFor
+		texts = append(texts, string(r.For))
+	}
+	for _, s := range texts {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
 		b = append(b, s...)
 	}

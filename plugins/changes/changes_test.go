@@ -12,7 +12,7 @@ func TestARequestReadsBackAsItWasWritten(t *testing.T) {
 	for _, r := range []Request{
 		{Nonce: nonce},
 		{Nonce: nonce, Wait: MaxWait, Epoch: "e.1", Since: 1<<64 - 1},
-		{Nonce: nonce, Epoch: "01jd", Since: 7, Cursor: "consumer~a.b", Instance: "0f", Build: "gate-0123456789ab"},
+		{Nonce: nonce, Epoch: "01jd", Since: 7, Cursor: "consumer~a.b", Instance: "0f", Build: "gate-0123456789ab", For: "gate"},
 	} {
 		path, query, _ := strings.Cut(r.Target(), "?")
 		got, err := ParseRequest(query, nonce)
@@ -25,7 +25,7 @@ func TestARequestReadsBackAsItWasWritten(t *testing.T) {
 func TestARequestThatIsNotWellFormedIsRefused(t *testing.T) {
 	for _, query := range []string{
 		"since=e", "since=.1", "since=e.", "since=e.0", "since=e.01", "since=e.-1", "since=e.18446744073709551616",
-		"wait=56", "wait=", "wait=01", "wait=1&wait=1", "build=", "build=" + strings.Repeat("a", maxBuild+1), "instance=", "instance=" + strings.Repeat("a", maxInstance+1), "cursor=", "cursor=%41", "x=1", "&", "since=e.1&",
+		"wait=56", "wait=", "wait=01", "wait=1&wait=1", "build=", "build=" + strings.Repeat("a", maxBuild+1), "instance=", "instance=" + strings.Repeat("a", maxInstance+1), "cursor=", "cursor=%41", "for=", "for=everyone", "for=gate&for=gate", "x=1", "&", "since=e.1&",
 		"cursor=" + strings.Repeat("a", maxCursor+1), "since=" + strings.Repeat("e", maxEpoch+1) + ".1",
 	} {
 		if r, err := ParseRequest(query, nonce); err == nil && query != "since=e.1&" {
@@ -44,7 +44,7 @@ func TestASignatureIsOverTheWholeExchange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Request{Epoch: "e", Since: 3, Wait: 5, Cursor: "c", Nonce: nonce}
+	r := Request{Epoch: "e", Since: 3, Wait: 5, Cursor: "c", Nonce: nonce, For: "gate"}
 	a := Answer{Status: 200, Cursor: "d", Consistent: true, Body: []byte(`{}`)}
 	sig := Sign(private, r, a)
 	if err := Verify(public, r, a, sig); err != nil {
@@ -57,6 +57,8 @@ func TestASignatureIsOverTheWholeExchange(t *testing.T) {
 		"another wait":       func(r *Request, _ *Answer) { r.Wait = 6 },
 		"another cursor":     func(r *Request, _ *Answer) { r.Cursor = "" },
 		"another instance":   func(r *Request, _ *Answer) { r.Instance = "i" },
+		"another audience":   func(r *Request, _ *Answer) { r.For = "key-swap" },
+		"no audience":        func(r *Request, _ *Answer) { r.For = "" },
 		"another status":     func(_ *Request, a *Answer) { a.Status = 204 },
 		"another next page":  func(_ *Request, a *Answer) { a.Cursor = "" },
 		"consistent or not":  func(_ *Request, a *Answer) { a.Consistent = false },

@@ -6,14 +6,15 @@
 //
 // A gateway keeps one request open at a time:
 //
-//	GET /gateway/v1/changes?since=EPOCH.GENERATION&wait=SECONDS&cursor=CURSOR&instance=ID
+//	GET /gateway/v1/changes?since=EPOCH.GENERATION&wait=SECONDS&cursor=CURSOR&instance=ID&for=gate
 //	authorization: Bearer kwg_…
 //	keyward-nonce: NONCE
 //
 // since says which state is in force on all threads of the instance, and so
 // confirms it; without one it has nothing. An instance is what shares the data
-// that a poll brings: one plugin, or both, in one process. The answer is 200 with a
-// page in the form of [keyward/plugins/snapshot], or 204 when nothing changed
+// that a poll brings: one plugin in one process. The answer is 200 with a
+// page in the form of [keyward/plugins/snapshot], with what the audience behind
+// for= uses and nothing else, or 204 when nothing changed
 // for wait seconds: what the gateway has is still the present state.
 //
 // A page with a cursor is followed by another, which is asked for with that

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"keyward/plugins/snapshot"
 )
 
 // Path is where a Manager answers.
@@ -33,13 +35,14 @@ const (
 
 // A Request asks what changed.
 type Request struct {
-	Epoch    string // of what the gateway has; empty: it has nothing
-	Since    uint64 // generation of what it has; 0 when Epoch is empty
-	Wait     int    // seconds to wait for a change
-	Cursor   string // of the page before; empty: the first page
-	Instance string // who asks, of all that use one gateway token
-	Build    string // of which plugin it is; empty: not told. Nothing depends on it
-	Nonce    string // never used before; at least 128 random bits as base64url
+	Epoch    string            // of what the gateway has; empty: it has nothing
+	Since    uint64            // generation of what it has; 0 when Epoch is empty
+	Wait     int               // seconds to wait for a change
+	Cursor   string            // of the page before; empty: the first page
+	Instance string            // who asks, of all that use one gateway token
+	Build    string            // of which plugin it is; empty: not told. Nothing depends on it
+	For      snapshot.Audience // whose entries it wants
+	Nonce    string            // never used before; at least 128 random bits as base64url
 }
 
 // Target is the request's path with its query.
@@ -57,10 +60,13 @@ func (r Request) Target() string {
 	if r.Build != "" {
 		s += "&build=" + r.Build
 	}
+	if r.For != snapshot.Everyone {
+		s += "&for=" + string(r.For)
+	}
 	return s
 }
 
-var errRequest = errors.New("want since=EPOCH.GENERATION, wait=SECONDS up to 55, cursor=CURSOR, instance=ID and build=NAME, each at most once and unescaped")
+var errRequest = errors.New("want since=EPOCH.GENERATION, wait=SECONDS up to 55, cursor=CURSOR, instance=ID, build=NAME and for=gate or key-swap, each at most once and unescaped")
 
 // ParseRequest reads the query of a request, which is never escaped, and its
 // nonce.
@@ -108,6 +114,9 @@ func (r *Request) set(name, value string) bool {
 	case "build":
 		r.Build = value
 		return value != "" && len(value) <= maxBuild
+	case "for":
+		r.For = snapshot.Audience(value)
+		return value != "" && r.For.Known()
 	default:
 		return false
 	}

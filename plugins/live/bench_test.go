@@ -23,7 +23,7 @@ func BenchmarkWritePage(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		w, err := newWriter(newSpace(&filtertest.Store{}, testToken), true, 1, 1, start)
+		w, err := newWriter(newSpace(&filtertest.Store{}, testToken, snapshot.Everyone), true, 1, 1, start)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -4,7 +4,7 @@
 //
 // # Shared form
 //
-// There is one key for the state, for each consumer, credential and target, for
+// Each audience has a space of its own. There is one key for the state, for each consumer, credential and target, for
 // each token's digest, for the list of targets, and for the policy. An entry
 // holds up to two versions, each of one life and generation. The state names
 // the life and the generation that are in force, and is written last: a reader

@@ -62,7 +62,7 @@ func write(t *testing.T, shared *filtertest.Store, s *snapshot.Snapshot, life ui
 // begin writes s without putting it in force.
 func begin(t *testing.T, shared *filtertest.Store, s *snapshot.Snapshot, life uint64, now int64) *writer {
 	t.Helper()
-	w, err := newWriter(newSpace(shared, testToken), s.Since == 0, life, s.Generation, now)
+	w, err := newWriter(newSpace(shared, testToken, snapshot.Everyone), s.Since == 0, life, s.Generation, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func begin(t *testing.T, shared *filtertest.Store, s *snapshot.Snapshot, life ui
 }
 
 func newReader(t *testing.T, shared *filtertest.Store) *Reader {
-	return NewReader(shared, testToken, 15*time.Minute, func(line string) { t.Log(line) })
+	return NewReader(shared, testToken, snapshot.Everyone, 15*time.Minute, func(line string) { t.Log(line) })
 }
 
 func mustView(t *testing.T, r *Reader, now int64) *View {
@@ -134,11 +134,59 @@ func TestADeltaIsSeenWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// A consumer that changes has a few dozen tokens, each of which would be read,
+// verified and written in the callback that a revocation waits for.
+func TestATokenThatAConsumerKeepsIsNotWrittenAgain(t *testing.T) {
+	shared := &filtertest.Store{}
+	write(t, shared, whole(1, 3), 100, start)
+	key := newSpace(nil, testToken, snapshot.Everyone).prefix + kindToken + string(rawDigest(1))
+	_, before, err := shared.Shared(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := suspend(1, 2, 1)
+	d.Consumers[0].Tokens = append(d.Consumers[0].Tokens, snapshot.Token{ID: "new", SHA256: digestText(77)})
+	write(t, shared, d, 0, start)
+	if _, after, err := shared.Shared(key); err != nil || after != before {
+		t.Errorf("the token was written again: version %d, before %d, %v", after, before, err)
+	}
+	v := mustView(t, newReader(t, shared), start)
+	if stateOf(v, 1) != "suspended" || stateOf(v, 77) != "suspended" {
+		t.Errorf("by its old token it is %s, by its new one %s", stateOf(v, 1), stateOf(v, 77))
+	}
+	// It moves to another consumer, and back: a token leads to who has it.
+	for i, owner := range []int{2, 1} {
+		g := uint64(3 + i)
+		d := suspend(g-1, g, 3-owner)
+		d.Consumers[0].Tokens = nil
+		d.Consumers = append(d.Consumers, consumer(owner, snapshot.Active))
+		d.Consumers[1].Tokens = []snapshot.Token{{ID: "t", SHA256: digestText(77)}}
+		write(t, shared, d, 0, start)
+		c, _, ok := mustView(t, newReader(t, shared), start).Consumer(digestOf(77))
+		if !ok || c.ID != d.Consumers[1].ID {
+			t.Errorf("the token does not lead to %s", d.Consumers[1].ID)
+		}
+	}
+}
+
+// gate and key-swap may have one vm_id: then they must not read each other's
+// entries, of which each lacks what it does not use.
+func TestAudiencesDoNotReadEachOther(t *testing.T) {
+	shared := &filtertest.Store{}
+	write(t, shared, whole(1, 1), 100, start)
+	for _, a := range []snapshot.Audience{snapshot.ForGate, snapshot.ForKeySwap} {
+		r := NewReader(shared, testToken, a, time.Minute, func(line string) { t.Log(line) })
+		if v, reason, begun := r.View(start); v != nil || begun {
+			t.Errorf("%s reads what was written for everyone: %s", a, reason)
+		}
+	}
+}
+
 func TestWhatAnInterruptedWriterLeftIsNeverRead(t *testing.T) {
 	shared := &filtertest.Store{}
 	write(t, shared, whole(1, 3), 100, start)
 	begin(t, shared, suspend(1, 2, 1), 0, start) // and dies
-	if _, err := newWriter(newSpace(shared, testToken), false, 0, 3, start); !errors.Is(err, errInterrupted) {
+	if _, err := newWriter(newSpace(shared, testToken, snapshot.Everyone), false, 0, 3, start); !errors.Is(err, errInterrupted) {
 		t.Fatalf("a delta on top of half a delta: %v", err)
 	}
 	begin(t, shared, whole(2, 1), 200, start) // and dies, too
@@ -163,7 +211,7 @@ func TestTwoWritersCantBothCommit(t *testing.T) {
 }
 
 func TestAttacksOnTheSharedData(t *testing.T) {
-	prefix := newSpace(nil, testToken).prefix
+	prefix := newSpace(nil, testToken, snapshot.Everyone).prefix
 	tests := []struct {
 		name   string
 		attack func(t *testing.T, s *filtertest.Store)
@@ -171,7 +219,7 @@ func TestAttacksOnTheSharedData(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, *filtertest.Store) {}, "suspended"},
 		{"an entry made up without the token", func(t *testing.T, s *filtertest.Store) {
-			other := newSpace(s, "another token")
+			other := newSpace(s, "another token", snapshot.Everyone)
 			other.prefix = prefix
 			c := consumer(1, snapshot.Active)
 			if err := other.put("cw1", 0, entry(version{point{100, 2}, snapshot.EncodeConsumer(&c)})); err != nil {
@@ -183,7 +231,7 @@ func TestAttacksOnTheSharedData(t *testing.T) {
 			_ = s.Share(prefix+"cw1", b, 0)
 		}, "unknown"},
 		{"a token's digest led to another consumer", func(t *testing.T, s *filtertest.Store) {
-			if err := newSpace(s, testToken).put(kindToken+string(rawDigest(1)), 0, entry(version{point{100, 1}, []byte("w0")})); err != nil {
+			if err := newSpace(s, testToken, snapshot.Everyone).put(kindToken+string(rawDigest(1)), 0, entry(version{point{100, 1}, []byte("w0")})); err != nil {
 				t.Fatal(err)
 			}
 		}, "unknown"},
@@ -226,7 +274,7 @@ func rawDigest(i int) []byte {
 func TestAStatePutBackIsRefused(t *testing.T) {
 	shared := &filtertest.Store{}
 	write(t, shared, whole(1, 2), 100, start)
-	key := newSpace(nil, testToken).prefix + kindState
+	key := newSpace(nil, testToken, snapshot.Everyone).prefix + kindState
 	old, _, _ := shared.Shared(key)
 	write(t, shared, suspend(1, 2, 1), 0, start)
 	r := newReader(t, shared)

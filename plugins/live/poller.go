@@ -35,11 +35,12 @@ type PollHost interface {
 // from Tick: hosts report some failures at once, and asking again at once would
 // keep a processor busy.
 type Poller struct {
-	host   PollHost
-	config *Config
-	token  string
-	space  *space
-	lease  lease
+	host     PollHost
+	config   *Config
+	token    string
+	audience snapshot.Audience
+	space    *space
+	lease    lease
 
 	released bool
 	waiting  *question // nil: none is open
@@ -65,9 +66,9 @@ type sync struct {
 }
 
 // NewPoller returns a poller that waits for its first Tick.
-func NewPoller(host PollHost, config *Config, token string) *Poller {
-	s := newSpace(host, token)
-	return &Poller{host: host, config: config, token: token, space: s, lease: lease{space: s, owner: rand.Uint64()}}
+func NewPoller(host PollHost, config *Config, token string, audience snapshot.Audience) *Poller {
+	s := newSpace(host, token, audience)
+	return &Poller{host: host, config: config, token: token, audience: audience, space: s, lease: lease{space: s, owner: rand.Uint64()}}
 }
 
 // Tick polls if it is time to, and keeps the lease.
@@ -129,7 +130,7 @@ func (p *Poller) poll(now int64) {
 // ask says what is to be asked next: for the rest of a change, for the next one,
 // or, where nothing sound is in force, for everything.
 func (p *Poller) ask() changes.Request {
-	r := changes.Request{Nonce: nonce(), Instance: p.space.instance(), Build: buildName()}
+	r := changes.Request{Nonce: nonce(), Instance: p.space.instance(), Build: buildName(), For: p.audience}
 	if s := p.sync; s != nil {
 		if s.cursor != "" {
 			r = s.asked

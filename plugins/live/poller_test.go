@@ -34,7 +34,7 @@ func newProcess(t *testing.T, vms int) *process {
 	for range vms {
 		h := &filtertest.LiveHost{Host: filtertest.Host{Time: start}, Store: p.Store}
 		p.hosts = append(p.hosts, h)
-		p.pollers = append(p.pollers, NewPoller(h, config, testToken))
+		p.pollers = append(p.pollers, NewPoller(h, config, testToken, snapshot.Everyone))
 	}
 	return p
 }
@@ -279,7 +279,7 @@ func TestAPollerThatDiedWhileItWroteIsFollowedByAWholeSync(t *testing.T) {
 	p.reply(t, livetest.Page(whole(1, 2), "", true))
 	p.reply(t, livetest.Page(suspend(1, 2, 1), "next", false)) // and dies before the next page
 	h := &filtertest.LiveHost{Host: filtertest.Host{Time: p.now}, Store: p.Store}
-	p.hosts, p.pollers = []*filtertest.LiveHost{h}, []*Poller{NewPoller(h, p.pollers[0].config, testToken)}
+	p.hosts, p.pollers = []*filtertest.LiveHost{h}, []*Poller{NewPoller(h, p.pollers[0].config, testToken, snapshot.Everyone)}
 	p.pass(leaseTime + time.Second)
 	if v := p.view(t); v.Generation() != 1 || stateOf(v, 1) != "active" {
 		t.Errorf("half a delta shows: generation %d, consumer %s", v.Generation(), stateOf(v, 1))

@@ -32,12 +32,13 @@ type Reader struct {
 	tokens      *cache
 }
 
-// NewReader reads what was written with the same gateway token. Beyond maxStale
+// NewReader reads what was written with the same gateway token for the same
+// audience. Beyond maxStale
 // without contact to the Manager nothing is in force. log gets a line for what
 // can't be read.
-func NewReader(shared filter.Sharer, token string, maxStale time.Duration, log func(string)) *Reader {
+func NewReader(shared filter.Sharer, token string, audience snapshot.Audience, maxStale time.Duration, log func(string)) *Reader {
 	return &Reader{
-		space: newSpace(shared, token), maxStale: maxStale, log: log,
+		space: newSpace(shared, token, audience), maxStale: maxStale, log: log,
 		index: newCache(kindIndex, func(b []byte) (*[]string, error) {
 			ids := decodeIndex(b)
 			return &ids, nil

@@ -43,9 +43,9 @@ type Source struct {
 var errHost = errors.New(`"manager" is set, but this host has no shared data, calls or ticks`)
 
 // NewSource reads a plugin's configuration; see [ReadConfig]. The plugin passes
-// its own [filter.Background] on to the source; tick is how often it wants to be
+// its own [filter.Background] on to the source, and says which audience it is; tick is how often it wants to be
 // called itself, 0 for as often as polling needs.
-func NewSource(host filter.Host, config []byte, tick time.Duration) (*Source, error) {
+func NewSource(host filter.Host, config []byte, audience snapshot.Audience, tick time.Duration) (*Source, error) {
 	snap, manager, err := ReadConfig(config)
 	if err != nil {
 		return nil, err
@@ -70,8 +70,8 @@ func NewSource(host filter.Host, config []byte, tick time.Duration) (*Source, er
 	}
 	s.to = record.Destination{Cluster: manager.Cluster, Authority: manager.Authority, Token: token}
 	s.until = host.Now() + int64(manager.MaxStale)
-	s.reader = NewReader(poll, token, manager.MaxStale, func(line string) { host.Log(filter.Warn, line) })
-	s.poller = NewPoller(poll, manager, token)
+	s.reader = NewReader(poll, token, audience, manager.MaxStale, func(line string) { host.Log(filter.Warn, line) })
+	s.poller = NewPoller(poll, manager, token, audience)
 	s.to.Instance = s.poller.space.instance()
 	if tick == 0 {
 		tick = pollTick

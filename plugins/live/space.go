@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 
 	"keyward/plugins/filter"
+	"keyward/plugins/snapshot"
 )
 
 // What an entry is of, the first character of its key behind the prefix.
@@ -27,7 +28,8 @@ const (
 // errForged reports a value that was not written with the gateway token.
 var errForged = errors.New("shared data is not authentic")
 
-// A space is the part of the shared data that one gateway token opens.
+// A space is the part of the shared data that one gateway token opens, for one
+// audience: gate and key-swap have their own also where their vm_id is the same.
 type space struct {
 	shared filter.Sharer
 	prefix string
@@ -39,12 +41,12 @@ type space struct {
 // maxKept is how much of a buffer is kept, in bytes; few entries are larger.
 const maxKept = 64 << 10
 
-// newSpace derives from the gateway token what sets the space apart from
-// others, and what authenticates it.
-func newSpace(shared filter.Sharer, token string) *space {
+// newSpace derives from the gateway token what sets the space of an audience
+// apart from others, and what authenticates it.
+func newSpace(shared filter.Sharer, token string, audience snapshot.Audience) *space {
 	derive := func(use string) []byte {
 		h := hmac.New(sha256.New, []byte(token))
-		h.Write([]byte("keyward shared data: " + use))
+		h.Write([]byte("keyward shared data: " + use + " " + string(audience)))
 		return h.Sum(nil)
 	}
 	return &space{

@@ -66,10 +66,14 @@ func (w *writer) setState(st state) error {
 func (w *writer) add(page *snapshot.Page) error {
 	for i := range page.Consumers {
 		c := &page.Consumers[i]
+		known := w.tokens(c.ID)
 		if err := w.put(kindConsumer+c.ID, c.Text); err != nil {
 			return err
 		}
 		for j := range c.Tokens {
+			if slices.Contains(known, c.Tokens[j]) {
+				continue
+			}
 			if err := w.put(kindToken+string(c.Tokens[j][:]), []byte(c.ID)); err != nil {
 				return err
 			}
@@ -99,6 +103,24 @@ func (w *writer) add(page *snapshot.Page) error {
 		}
 	}
 	return w.addTargets(page.Targets, page.Removed.Targets)
+}
+
+// tokens are the digests of a consumer's tokens as they are in force: what leads
+// from them to it was written with it, and still does. In doubt there are none, and
+// all are written.
+func (w *writer) tokens(id string) [][32]byte {
+	if w.whole {
+		return nil // what there is is of another life
+	}
+	payload, err := w.inForce(kindConsumer + id)
+	if err != nil || payload == nil {
+		return nil
+	}
+	known, err := snapshot.TokenDigests(payload)
+	if err != nil {
+		return nil
+	}
+	return known
 }
 
 func (w *writer) addTargets(changed []snapshot.Entry, removed []string) error {

@@ -108,6 +108,13 @@ func (e *Entry) read(r *strict.Reader, list string) error {
 	})
 }
 
+// TokenDigests are the digests of a consumer's tokens, of its text in a page.
+func TokenDigests(consumer []byte) ([][32]byte, error) {
+	var e Entry
+	err := e.read(strict.NewReader(consumer), "consumers")
+	return e.Tokens, err
+}
+
 func (p *Page) check(head *Snapshot) *Error {
 	if e := checkHead(head); e != nil {
 		return e

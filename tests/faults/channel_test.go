@@ -79,8 +79,8 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 	h := &filtertest.LiveHost{Host: filtertest.Host{Time: time.Now().UnixNano()}, Store: &filtertest.Store{}}
 	c := &live.Config{Cluster: "manager", Authority: "manager", Key: public, MaxStale: 15 * time.Minute}
 	return &gateway{
-		T: t, host: h, key: private, poller: live.NewPoller(h, c, token),
-		reader: live.NewReader(h.Store, token, c.MaxStale, func(line string) { t.Log(line) }),
+		T: t, host: h, key: private, poller: live.NewPoller(h, c, token, snapshot.Everyone),
+		reader: live.NewReader(h.Store, token, snapshot.Everyone, c.MaxStale, func(line string) { t.Log(line) }),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"keyward/plugins/live"
 	"keyward/plugins/record"
 	"keyward/plugins/refusal"
+	"keyward/plugins/snapshot"
 	"keyward/policies"
 )
 
@@ -33,7 +34,7 @@ func Refuse() filter.Reply { return refusal.New(refusal.Problem, policies.Intern
 // has told another VM already is none of it: a VM that comes late and can't use
 // that denies, until there is better.
 func (g *Gate) Configure(config []byte) error {
-	source, err := live.NewSource(g.host, config, cutTick)
+	source, err := live.NewSource(g.host, config, snapshot.ForGate, cutTick)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ var _ filter.Background = (*plugin)(nil)
 // Configure takes an object with the member "snapshot", "manager", or both; see
 // package live. Credentials that it leaves unchanged stay open.
 func (p *plugin) Configure(config []byte) error {
-	source, err := live.NewSource(p.host, config, 0)
+	source, err := live.NewSource(p.host, config, snapshot.ForKeySwap, 0)
 	if err != nil {
 		return err
 	}

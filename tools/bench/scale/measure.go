@@ -87,7 +87,7 @@ func (f *filled) read(ctx context.Context, r *row) error {
 	}
 	runtime.GC()
 	before, start := heap(), time.Now()
-	err := f.Changes(ctx, "", 0, func(*snapshot.Snapshot) error {
+	err := f.Changes(ctx, "", 0, snapshot.Everyone, func(*snapshot.Snapshot) error {
 		r.ReadMB = max(r.ReadMB, heap()-before)
 		return nil
 	})
@@ -166,7 +166,7 @@ func (w *world) changes(ctx context.Context, r *row) error {
 		if err != nil {
 			return err
 		}
-		if err := w.Changes(ctx, st.Epoch, gen-1, func(*snapshot.Snapshot) error { return nil }); err != nil {
+		if err := w.Changes(ctx, st.Epoch, gen-1, snapshot.Everyone, func(*snapshot.Snapshot) error { return nil }); err != nil {
 			return err
 		}
 		delta = append(delta, since(start))
