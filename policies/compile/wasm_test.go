@@ -16,8 +16,8 @@ import (
 	"keyward/policies/engine"
 )
 
-// A wasmEngine is the engine, every builtin in it, compiled to WebAssembly and
-// run on wazero.
+// A wasmEngine is the engine, every builtin in it, compiled to WebAssembly, linked
+// as the plugins are, and run on wazero.
 type wasmEngine struct {
 	t   testing.TB
 	in  io.Writer
@@ -33,6 +33,9 @@ func newWasmEngine(t testing.TB) *wasmEngine {
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	if out, err := exec.Command("go", "run", "keyward/tools/wasmlink", "-flow", "-o", file, file).CombinedOutput(); err != nil {
+		t.Fatalf("wasmlink: %v\n%s", err, out)
 	}
 	binary, err := os.ReadFile(file)
 	if err != nil {

@@ -4,7 +4,8 @@
 //	wasmlink -o dist/gate.wasm bin/gate.raw.wasm
 //
 // With -interface FILE the module's imports and exports must be those in FILE;
-// with -update they are written there.
+// with -update they are written there. With -flow the module may be any of the Go
+// toolchain's: its functions get their control flow back, and nothing else changes.
 package main
 
 import (
@@ -30,6 +31,7 @@ func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("wasmlink", flag.ContinueOnError)
 	out := flags.String("o", "", "write the linked module to this `file`")
 	golden := flags.String("interface", "", "`file` with the imports and exports that the module must have")
+	flowOnly := flags.Bool("flow", false, "restore control flow alone, of a module that need be no plugin")
 	update := flags.Bool("update", false, "write the -interface file instead of comparing")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -42,7 +44,11 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	linked, err := link.Link(wasm)
+	change := link.Link
+	if *flowOnly {
+		change = link.Restructure
+	}
+	linked, err := change(wasm)
 	if err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}

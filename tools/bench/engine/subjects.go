@@ -20,6 +20,7 @@ import (
 
 	"keyward/policies/compile"
 	"keyward/policies/engine"
+	"keyward/tools/wasmlink/link"
 )
 
 var errVerdict = errors.New("the policy does not allow the request")
@@ -97,7 +98,7 @@ func newGuest(ctx context.Context) (*guest, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := dir + "/guest.wasm"
-	build := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-o", file, "./tools/bench/engine/guest")
+	build := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-o", file, "keyward/tools/bench/engine/guest")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("guest: %w\n%s", err, out)
@@ -105,6 +106,10 @@ func newGuest(ctx context.Context) (*guest, error) {
 	wasm, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
+	}
+	// What the plugins' code goes through as well (make plugins).
+	if wasm, err = link.Restructure(wasm); err != nil {
+		return nil, fmt.Errorf("guest: %w", err)
 	}
 	g := &guest{runtime: wazero.NewRuntime(ctx)}
 	wasi_snapshot_preview1.MustInstantiate(ctx, g.runtime)

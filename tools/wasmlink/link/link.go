@@ -47,6 +47,24 @@ func Export(wasm []byte) ([]byte, error) {
 	return m.link()
 }
 
+// Restructure returns wasm, any module of the Go toolchain, with the control flow
+// of its functions as WebAssembly has it, see package flow. All else keeps its
+// bytes.
+func Restructure(wasm []byte) ([]byte, error) {
+	m, err := parse(wasm)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.restructure(); err != nil {
+		return nil, err
+	}
+	out := bytes.Clone(header)
+	for _, s := range m.sections {
+		out = append(out, s.raw...)
+	}
+	return out, nil
+}
+
 func (m *module) link() ([]byte, error) {
 	higress, envoy := m.export(higressABI), m.export(envoyABI)
 	switch {
