@@ -32,7 +32,7 @@ func (o *optimizer) kinds() (changed bool) {
 	return changed
 }
 
-// maxList bounds the elements of an array that one instruction makes.
+// maxList bounds what one instruction makes an array of, or looks up.
 const maxList = 256
 
 // collections makes literals of constants constant, and arrays in one step.
@@ -227,7 +227,7 @@ func (o *optimizer) fusePath(first, second *engine.Instr) bool {
 		return false
 	}
 	switch {
-	case second.Op == engine.OpDot && second.B == first.A && o.isName(second.C):
+	case second.Op == engine.OpDot && second.B == first.A && o.isName(second.C) && path[0] < maxList:
 		path[0]++
 		*first = engine.Instr{Op: engine.OpPath, A: second.A, B: first.B, C: o.list(append(path, second.C)...), T: first.T}
 	case second.Op == engine.OpEqual && second.A == first.A && second.B < 0:

@@ -7,6 +7,7 @@ const (
 	maxRegs  = 1 << 15
 	maxSlots = 1 << 10
 	maxArity = 64
+	maxPath  = 1 << 10 // a step costs no instruction
 )
 
 // validate checks all that running the program relies on, and prepares it.
@@ -138,7 +139,7 @@ func (p *Program) validField(f *Function, in *Instr, kind field, n int32) bool {
 
 func (p *Program) validPath(f *Function, n int32) bool {
 	m := &p.image
-	if !within(n, len(m.Operands)) || !p.validOperands(f, n+1, m.Operands[n]) {
+	if !within(n, len(m.Operands)) || m.Operands[n] > maxPath || !p.validOperands(f, n+1, m.Operands[n]) {
 		return false
 	}
 	for _, x := range m.Operands[n+1 : n+1+m.Operands[n]] {
