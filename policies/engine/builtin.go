@@ -104,7 +104,8 @@ func (vm *VM) builtin(regs []Value, in *Instr) (Value, error) {
 	b := &vm.prog.builtins[in.B]
 	args := vm.args[:0]
 	consts := vm.prog.image.Consts
-	for _, x := range vm.prog.image.Operands[in.C : in.C+int32(b.arity)] {
+	vm.operands = vm.prog.image.Operands[in.C : in.C+int32(b.arity)]
+	for _, x := range vm.operands {
 		v := operand(consts, regs, x)
 		if v.isCollector() {
 			v = vm.read(v)

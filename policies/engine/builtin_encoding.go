@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/base64"
 	"strings"
+	"unsafe"
 )
 
 var encodingBuiltins = []builtin{
@@ -10,7 +11,18 @@ var encodingBuiltins = []builtin{
 		return vm.encode("base64.encode", a, base64.StdEncoding.EncodeToString)
 	}},
 	{"base64.decode", 1, func(vm *VM, a []Value) (Value, error) {
-		return vm.decode("base64.decode", a, base64.StdEncoding.DecodeString)
+		s, err := strOperand("base64.decode", a, 0)
+		if err != nil {
+			return Value{}, err
+		}
+		if !vm.alloc(len(s)) || !vm.charge(len(s)/64) {
+			return Value{}, errLimits
+		}
+		b, err := base64.StdEncoding.AppendDecode(vm.draft(), unsafe.Slice(unsafe.StringData(s), len(s)))
+		if err != nil {
+			return Value{}, failing("base64.decode", "invalid text")
+		}
+		return vm.written(b), nil
 	}},
 	{"base64.is_valid", 1, func(vm *VM, a []Value) (Value, error) {
 		s, ok := a[0].Str()

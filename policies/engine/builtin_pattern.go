@@ -23,7 +23,7 @@ var patternBuiltins = []builtin{
 		if err != nil {
 			return Value{}, err
 		}
-		re, err := vm.regex("regex.match", pattern, text)
+		re, err := vm.firstRegex("regex.match", pattern, text)
 		if err != nil {
 			return Value{}, err
 		}
@@ -120,6 +120,14 @@ func regexReplace(vm *VM, a []Value) (Value, error) {
 
 func globMatch(vm *VM, a []Value) (Value, error) {
 	const name = "glob.match"
+	kept := vm.fixed()
+	if kept != nil && kept.of == vm.operands[0] && kept.glob != nil && kept.delimiters == vm.operands[1] && a[2].Kind() == KindString {
+		text := a[2].str()
+		if pattern, _ := a[0].Str(); !vm.chargeGlob(pattern, text) {
+			return Value{}, errLimits
+		}
+		return Bool(kept.glob.Match(text)), nil
+	}
 	var key globKey
 	var err error
 	if key.pattern, err = strOperand(name, a, 0); err != nil {
@@ -148,6 +156,9 @@ func globMatch(vm *VM, a []Value) (Value, error) {
 	g, err := vm.glob(name, key, text)
 	if err != nil {
 		return Value{}, err
+	}
+	if kept != nil && vm.operands[1] < 0 {
+		*kept = fixedPattern{of: vm.operands[0], delimiters: vm.operands[1], glob: g}
 	}
 	return Bool(g.Match(text)), nil
 }

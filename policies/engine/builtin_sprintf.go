@@ -23,8 +23,11 @@ func sprintf(vm *VM, a []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if text, ok := plainFormat(format, elems, vm.memory); ok {
-		return vm.text(text)
+	if b, ok := plainFormat(vm.draft(), format, elems, vm.memory); ok {
+		if !vm.alloc(len(b)) || !vm.charge(len(b)/64) {
+			return Value{}, errLimits
+		}
+		return vm.written(b), nil
 	}
 	size := widths(format)
 	args := make([]any, len(elems))
@@ -52,12 +55,10 @@ func sprintf(vm *VM, a []Value) (Value, error) {
 	return vm.text(fmt.Sprintf(format, args...))
 }
 
-// plainFormat formats what needs nothing of fmt, as most policies do: strings for
+// plainFormat appends to out what needs nothing of fmt, as most policies do: strings for
 // %s and %v, integers for %d and %v, each given once. It leaves to fmt whatever is
 // longer than limit.
-func plainFormat(format string, elems []Value, limit int) (text string, ok bool) {
-	var room [256]byte
-	out := room[:0]
+func plainFormat(out []byte, format string, elems []Value, limit int) (text []byte, ok bool) {
 	next := 0
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' {
@@ -65,7 +66,7 @@ func plainFormat(format string, elems []Value, limit int) (text string, ok bool)
 			continue
 		}
 		if i++; i == len(format) || next == len(elems) {
-			return "", false
+			return nil, false
 		}
 		e := elems[next]
 		next++
@@ -76,10 +77,10 @@ func plainFormat(format string, elems []Value, limit int) (text string, ok bool)
 			n, _ := e.Int()
 			out = strconv.AppendInt(out, n, 10)
 		default:
-			return "", false
+			return nil, false
 		}
 	}
-	return string(out), next == len(elems) && len(out) <= limit
+	return out, next == len(elems) && len(out) <= limit
 }
 
 // widths returns a bound of what the numbers in a format can make it grow.

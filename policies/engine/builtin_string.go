@@ -11,8 +11,8 @@ var stringBuiltins = []builtin{
 	{"contains", 2, func(vm *VM, a []Value) (Value, error) { return vm.compareText("contains", a, strings.Contains) }},
 	{"startswith", 2, func(vm *VM, a []Value) (Value, error) { return vm.compareText("startswith", a, strings.HasPrefix) }},
 	{"endswith", 2, func(vm *VM, a []Value) (Value, error) { return vm.compareText("endswith", a, strings.HasSuffix) }},
-	{"lower", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("lower", a, strings.ToLower) }},
-	{"upper", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("upper", a, strings.ToUpper) }},
+	{"lower", 1, func(vm *VM, a []Value) (Value, error) { return vm.changeCase("lower", a, 'A', strings.ToLower) }},
+	{"upper", 1, func(vm *VM, a []Value) (Value, error) { return vm.changeCase("upper", a, 'a', strings.ToUpper) }},
 	{"trim_space", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("trim_space", a, strings.TrimSpace) }},
 	{"strings.reverse", 1, func(vm *VM, a []Value) (Value, error) { return vm.change("strings.reverse", a, reverseText) }},
 	{"trim", 2, func(vm *VM, a []Value) (Value, error) { return vm.trim("trim", a, strings.Trim) }},
@@ -60,6 +60,35 @@ func (vm *VM) change(name string, a []Value, f func(string) string) (Value, erro
 	return String(f(s)), nil
 }
 
+// changeCase is change for functions that turn the 26 letters from first on into those
+// of the other case, and else are f.
+func (vm *VM) changeCase(name string, a []Value, first byte, f func(string) string) (Value, error) {
+	s, err := strOperand(name, a, 0)
+	if err != nil {
+		return Value{}, err
+	}
+	if !vm.alloc(len(s)) || !vm.charge(len(s)/16) {
+		return Value{}, errLimits
+	}
+	same := true
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return String(f(s)), nil
+		}
+		same = same && s[i]-first >= 26
+	}
+	if same {
+		return a[0], nil
+	}
+	b := append(vm.draft(), s...)
+	for i, c := range b {
+		if c-first < 26 {
+			b[i] = c ^ 'a' ^ 'A'
+		}
+	}
+	return vm.written(b), nil
+}
+
 // trim is change for functions whose result is a part of the string.
 func (vm *VM) trim(name string, a []Value, f func(s, t string) string) (Value, error) {
 	s, t, err := strOperands(name, a)
@@ -74,18 +103,25 @@ func concat(vm *VM, a []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	list, err := strList("concat", a, 1)
+	list, err := listOperand("concat", a, 1)
 	if err != nil || len(list) == 0 {
 		return String(""), err
 	}
 	n := len(sep) * (len(list) - 1)
-	for _, s := range list {
-		n += len(s)
+	for _, e := range list {
+		if e.Kind() != KindString {
+			return Value{}, errNoStrings("concat", 1)
+		}
+		n += len(e.str())
 	}
 	if !vm.alloc(n) || !vm.charge(len(list)/8+n/64) {
 		return Value{}, errLimits
 	}
-	return String(strings.Join(list, sep)), nil
+	b := append(vm.draft(), list[0].str()...)
+	for _, e := range list[1:] {
+		b = append(append(b, sep...), e.str()...)
+	}
+	return vm.written(b), nil
 }
 
 func split(vm *VM, a []Value) (Value, error) {
@@ -109,13 +145,21 @@ func (vm *VM) splitText(s, sep string, n int) (Value, error) {
 		return vm.texts(strings.SplitN(s, sep, n))
 	}
 	elems := vm.make(parts)
-	for i := range elems {
-		part := s
-		if i+1 < len(elems) {
-			part, s, _ = strings.Cut(s, sep)
-		}
-		elems[i] = String(part)
+	if len(elems) == 0 {
+		return emptyArray, nil
 	}
+	last := len(elems) - 1
+	for i := range last {
+		at := 0
+		if len(sep) == 1 {
+			at = strings.IndexByte(s, sep[0])
+		} else {
+			at = strings.Index(s, sep)
+		}
+		elems[i] = String(s[:at])
+		s = s[at+len(sep):]
+	}
+	elems[last] = String(s)
 	return newArray(elems), nil
 }
 

@@ -18,6 +18,24 @@ const maxPatternBytes = 8 << 10
 type caches struct {
 	regexes map[string]*pattern
 	globs   map[globKey]*glob.Pattern
+	fixed   [64]fixedPattern
+}
+
+// A fixedPattern is one that stands in the policy, found by its constants instead
+// of by its text. The zero value is none: operands of constants are negative.
+type fixedPattern struct {
+	of, delimiters int32 // operands
+	regex          *pattern
+	glob           *glob.Pattern
+}
+
+// fixed returns where the first operand has its pattern, or nil when that does not
+// stand in the policy.
+func (vm *VM) fixed() *fixedPattern {
+	if x := vm.operands[0]; x < 0 {
+		return &vm.caches.fixed[^x%int32(len(vm.caches.fixed))]
+	}
+	return nil
 }
 
 // A globKey is a pattern with its delimiters, characters in a row.
@@ -60,6 +78,22 @@ func (vm *VM) regex(name, pattern, text string) (*pattern, error) {
 	return re, nil
 }
 
+// firstRegex is regex for a pattern that is the first operand.
+func (vm *VM) firstRegex(name, pattern, text string) (*pattern, error) {
+	kept := vm.fixed()
+	if kept != nil && kept.of == vm.operands[0] && kept.regex != nil {
+		if !vm.chargePattern(pattern, text) {
+			return nil, errLimits
+		}
+		return kept.regex, nil
+	}
+	re, err := vm.regex(name, pattern, text)
+	if kept != nil && err == nil {
+		*kept = fixedPattern{of: vm.operands[0], regex: re}
+	}
+	return re, err
+}
+
 // chargePattern charges for running a regular expression over text.
 func (vm *VM) chargePattern(pattern, text string) bool {
 	return vm.charge(len(text)/4 + len(text)/64*len(pattern)/16)
@@ -67,7 +101,7 @@ func (vm *VM) chargePattern(pattern, text string) bool {
 
 // glob returns the compiled pattern, and charges for running it over text.
 func (vm *VM) glob(name string, key globKey, text string) (*glob.Pattern, error) {
-	if !vm.charge(len(text)/4 + len(text)/64*len(key.pattern)/4) {
+	if !vm.chargeGlob(key.pattern, text) {
 		return nil, errLimits
 	}
 	if g, ok := vm.caches.globs[key]; ok {
@@ -86,4 +120,9 @@ func (vm *VM) glob(name string, key globKey, text string) (*glob.Pattern, error)
 	}
 	keep(&vm.caches.globs, key, g)
 	return g, nil
+}
+
+// chargeGlob charges for running a glob over text.
+func (vm *VM) chargeGlob(pattern, text string) bool {
+	return vm.charge(len(text)/4 + len(text)/64*len(pattern)/4)
 }

@@ -10,11 +10,13 @@ func strOperand(name string, args []Value, i int) (string, error) {
 
 // strOperands returns the first two operands as strings.
 func strOperands(name string, args []Value) (a, b string, err error) {
-	if a, err = strOperand(name, args, 0); err != nil {
-		return "", "", err
+	if args[0].Kind() != KindString {
+		return "", "", wrongType(name, 1, "string")
 	}
-	b, err = strOperand(name, args, 1)
-	return a, b, err
+	if args[1].Kind() != KindString {
+		return "", "", wrongType(name, 2, "string")
+	}
+	return args[0].str(), args[1].str(), nil
 }
 
 // intOperand returns operand i as an integer.
@@ -43,12 +45,15 @@ func strList(name string, args []Value, i int) ([]string, error) {
 	for j, e := range elems {
 		s, ok := e.Str()
 		if !ok {
-			return nil, wrongType(name, i+1, "array or set of strings")
+			return nil, errNoStrings(name, i)
 		}
 		list[j] = s
 	}
 	return list, nil
 }
+
+// errNoStrings is the failure of a builtin whose operand i has other elements.
+func errNoStrings(name string, i int) error { return wrongType(name, i+1, "array or set of strings") }
 
 // work charges for n bytes or values that are looked at.
 func (vm *VM) work(n int) error {
@@ -58,7 +63,7 @@ func (vm *VM) work(n int) error {
 	return nil
 }
 
-// text returns a new string as a value.
+// text returns a new string as a value; see also written.
 func (vm *VM) text(s string) (Value, error) {
 	if !vm.alloc(len(s)) || !vm.charge(len(s)/64) {
 		return Value{}, errLimits

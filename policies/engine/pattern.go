@@ -31,7 +31,7 @@ func (p *pattern) MatchString(s string) bool {
 		if fits, ok := p.states.match(s); ok {
 			return fits
 		}
-		if len(p.states.all) >= maxStates {
+		if len(p.states.all) == maxStates {
 			p.states = nil
 		}
 	}
@@ -41,14 +41,15 @@ func (p *pattern) MatchString(s string) bool {
 // Bounds of an automaton: of what it is made, and of what it makes.
 const (
 	maxSteps  = 500
-	maxStates = 100 // each of some 200 bytes
+	maxStates = 100 // each of some 200 bytes; their numbers stay below fitsState
 )
 
 // An automaton runs the program of a regular expression, the same that package
 // regexp runs, over ASCII texts.
 type automaton struct {
 	prog  *syntax.Prog
-	all   []*state         // the first is for the start of a text
+	all   []state          // the first is for the start of a text
+	next  []uint8          // the state that follows state s for byte c, at s*128+c
 	known map[string]uint8 // by their steps
 	seen  []bool           // while a state is made
 	key   []byte
@@ -59,11 +60,13 @@ type state struct {
 	steps []uint16
 	fits  bool // whatever comes
 	ends  bool // if nothing comes
-	next  [128]uint8
 }
 
-// noState is a place of next that is not known yet.
-const noState = 0
+// What next has beside numbers of states.
+const (
+	noState   = 0   // not known yet
+	fitsState = 255 // whatever comes
+)
 
 // newAutomaton returns none for a program that is long, or that looks at lines or
 // words.
@@ -83,57 +86,74 @@ func newAutomaton(text string) *automaton {
 		}
 	}
 	a := &automaton{prog: prog, known: map[string]uint8{}, seen: make([]bool, len(prog.Inst))}
-	first := &state{}
-	first.steps = a.follow(first.steps, uint32(prog.Start), syntax.EmptyBeginText)
-	a.finish(first, syntax.EmptyBeginText)
-	a.all = append(a.all, first)
+	var first state
+	first.steps = a.follow(nil, uint32(prog.Start), syntax.EmptyBeginText)
+	a.finish(&first, syntax.EmptyBeginText)
+	a.add(first)
 	return a
 }
 
 // match reports whether s fits; ok is false when this is not for an automaton to
 // say.
 func (a *automaton) match(s string) (fits, ok bool) {
-	at := a.all[0]
-	for i := 0; i < len(s) && !at.fits; i++ {
+	if a.all[0].fits {
+		return true, true
+	}
+	at := uint8(0)
+	for i := range len(s) {
 		c := s[i]
 		if c >= 128 {
 			return false, false
 		}
-		n := at.next[c]
+		n := a.next[int(at)<<7|int(c)]
 		if n == noState {
 			if n, ok = a.make(at, c); !ok {
 				return false, false
 			}
 		}
-		at = a.all[n]
+		if n == fitsState {
+			return true, true
+		}
+		at = n
 	}
-	return at.fits || at.ends, true
+	return a.all[at].ends, true
+}
+
+// add returns the number of a new state.
+func (a *automaton) add(s state) uint8 {
+	n := uint8(len(a.all))
+	a.all = append(a.all, s)
+	a.next = append(a.next, make([]uint8, 128)...)
+	return n
 }
 
 // make returns the state that follows at for c.
-func (a *automaton) make(at *state, c byte) (uint8, bool) {
+func (a *automaton) make(at, c uint8) (n uint8, ok bool) {
 	var s state
-	for _, pc := range at.steps {
+	for _, pc := range a.all[at].steps {
 		if in := &a.prog.Inst[pc]; takes(in, rune(c)) {
 			s.steps = a.follow(s.steps, in.Out, 0)
 		}
 	}
 	s.steps = a.follow(s.steps, uint32(a.prog.Start), 0) // it may start anywhere
 	a.finish(&s, 0)
+	if s.fits {
+		a.next[int(at)<<7|int(c)] = fitsState
+		return fitsState, true
+	}
 	a.key = a.key[:0]
 	for _, pc := range s.steps {
 		a.key = binary.LittleEndian.AppendUint16(a.key, pc)
 	}
 	n, known := a.known[string(a.key)]
 	if !known {
-		if len(a.all) >= maxStates {
+		if len(a.all) == maxStates {
 			return noState, false
 		}
-		n = uint8(len(a.all))
-		a.all = append(a.all, &s)
+		n = a.add(s)
 		a.known[string(a.key)] = n
 	}
-	at.next[c] = n
+	a.next[int(at)<<7|int(c)] = n
 	return n, true
 }
 

@@ -50,7 +50,9 @@ type VM struct {
 	collecting int // how many of them are in use
 	results    []Value
 	args       []Value
+	operands   []int32 // of the builtin that is called
 	room       []Value
+	letters    []byte
 	caches     caches
 }
 
@@ -260,10 +262,31 @@ func (vm *VM) make(n int) []Value {
 
 const valueBytes = int(unsafe.Sizeof(Value{}))
 
+// draft returns an empty text to append to, with some room for it. It costs
+// nothing yet: the caller sees to the memory.
+func (vm *VM) draft() []byte {
+	if cap(vm.letters) < 64 {
+		vm.letters = make([]byte, 0, 1<<10)
+	}
+	return vm.letters
+}
+
+// written returns a draft as a string; it must not be appended to any more.
+func (vm *VM) written(draft []byte) Value {
+	if n := len(draft); cap(draft) == cap(vm.letters) { // not grown out of its room
+		vm.letters = vm.letters[n:n:cap(draft)]
+	}
+	return Value{p: unsafe.Pointer(unsafe.SliceData(draft)), m: uint64(KindString)<<kindShift | uint64(len(draft))}
+}
+
 // equal is Value.Equal on account.
 func (vm *VM) equal(a, b Value) bool {
-	if a.Kind() >= KindArray && a.m == b.m && a.p != b.p {
-		if !vm.charge(a.size()) {
+	if a.Kind() >= KindString && a.m == b.m && a.p != b.p {
+		steps := a.size()
+		if a.Kind() == KindString {
+			steps = len(a.str()) >> 8
+		}
+		if !vm.charge(steps) {
 			return false
 		}
 	}
