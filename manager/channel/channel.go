@@ -46,7 +46,7 @@ func New(s *store.Store, opt Options) *Channel {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	c := &Channel{store: s, opt: opt, mux: http.NewServeMux(), pages: newPages(), seen: newSeen(s, opt.Now), failures: limit.New()}
+	c := &Channel{store: s, opt: opt, mux: http.NewServeMux(), pages: newPages(sessionKey(opt.Key)), seen: newSeen(s, opt.Now), failures: limit.New()}
 	c.Handle("GET "+changes.Path, c.changes)
 	c.Handle("POST "+record.Path, c.records)
 	return c

@@ -1,6 +1,7 @@
 package channel_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -115,6 +116,28 @@ func (w *world) whole() *snapshot.Snapshot {
 		w.Fatalf("answer %d, consistent %v: %v", a.Status, a.Consistent, err)
 	}
 	return s
+}
+
+func TestEveryAnswerHasTheSessionKey(t *testing.T) {
+	w := newWorld(t)
+	w.consumer("first")
+	all := w.whole()
+	w.consumer("second")
+	a, _ := w.ask(changes.Request{Epoch: all.Epoch, Since: all.Generation})
+	delta, err := snapshot.Decode(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all.SessionKey) != snapshot.SessionKeyBytes || !bytes.Equal(delta.SessionKey, all.SessionKey) {
+		t.Errorf("the key is %x, then %x", all.SessionKey, delta.SessionKey)
+	}
+	b, _ := w.ask(changes.Request{For: snapshot.ForKeySwap})
+	if s, err := snapshot.Decode(b.Body); err != nil || s.SessionKey != nil {
+		t.Errorf("key-swap gets it too: %v", err)
+	}
+	if other := newWorld(t).whole(); bytes.Equal(other.SessionKey, all.SessionKey) {
+		t.Error("a Manager with another signing key has the same")
+	}
 }
 
 func TestAChangeWakesEveryGatewayThatWaits(t *testing.T) {

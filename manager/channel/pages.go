@@ -24,11 +24,13 @@ const maxSets = 16
 
 // pages keeps the latest sets.
 type pages struct {
+	sessionKey []byte // that they give to gateways
+
 	mu   sync.Mutex
 	sets []*set // oldest first
 }
 
-func newPages() *pages { return &pages{} }
+func newPages(sessionKey []byte) *pages { return &pages{sessionKey: sessionKey} }
 
 // since returns what changed since what a question names, for its audience; nil:
 // nothing.
@@ -71,6 +73,9 @@ func (p *pages) find(epoch string, since uint64, audience snapshot.Audience, st 
 	made := &set{
 		id: strings.ToLower(rand.Text()), epoch: epoch, since: since, audience: audience, now: st.Epoch, to: st.Generation,
 		asked: time.Now(), grew: make(chan struct{}),
+	}
+	if audience != snapshot.ForKeySwap {
+		made.sessionKey = p.sessionKey
 	}
 	if len(p.sets) == maxSets {
 		victim := slices.MinFunc(p.sets, func(a, b *set) int {

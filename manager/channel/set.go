@@ -38,6 +38,8 @@ type set struct {
 	now      string // epoch that it leads to
 	to       uint64 // generation that it leads to, at least
 
+	sessionKey []byte // that it gives to the audience; nil: none
+
 	begin sync.Once // the first who asks has it read
 	asked time.Time // last; under the lock of the list
 
@@ -59,7 +61,7 @@ type page struct {
 func (s *set) read(from *store.Store, stop <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
-	b := binder{put: s.put}
+	b := binder{put: s.put, sessionKey: s.sessionKey}
 	err := from.Changes(ctx, s.epoch, s.since, s.audience, func(part *snapshot.Snapshot) error {
 		select {
 		case <-stop:
@@ -127,14 +129,16 @@ func (s *set) at() uint64 {
 // A binder makes pages of about [changes.MaxPage] out of parts. All have the
 // parts' epoch and generations.
 type binder struct {
-	put  func(page)
-	page snapshot.Snapshot
-	size int
+	put        func(page)
+	sessionKey []byte // for the first page
+	page       snapshot.Snapshot
+	size       int
 }
 
 func (b *binder) add(part *snapshot.Snapshot) error {
 	if b.page.Generation == 0 {
 		b.page = *part // the first, with no entries
+		b.page.SessionKey = b.sessionKey
 		if part.Policy != nil {
 			b.size = len(part.Policy.Program)
 		}

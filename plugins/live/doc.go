@@ -5,7 +5,8 @@
 // # Shared form
 //
 // Each audience has a space of its own. There is one key for the state, for each consumer, credential and target, for
-// each token's digest, for the list of targets, and for the policy. An entry
+// each token's digest, for the list of targets, for the policy and for the session
+// key. An entry
 // holds up to two versions, each of one life and generation. The state names
 // the life and the generation that are in force, and is written last: a reader
 // takes an entry's newest version that is of that life and not beyond that

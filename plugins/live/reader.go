@@ -27,6 +27,7 @@ type Reader struct {
 	lists *cache
 
 	policies    *cache // its one entry has the ID ""
+	sessionKeys *cache // likewise
 	consumers   *cache
 	credentials *cache
 	tokens      *cache
@@ -50,6 +51,7 @@ func NewReader(shared filter.Sharer, token string, audience snapshot.Audience, m
 			}
 			return nil, errForged
 		}),
+		sessionKeys: newCache(kindSessionKey, func(b []byte) (*[]byte, error) { return &b, nil }),
 		consumers:   newCache(kindConsumer, snapshot.DecodeConsumer),
 		credentials: newCache(kindCredential, snapshot.DecodeCredential),
 		tokens: newCache(kindToken, func(b []byte) (*string, error) {
@@ -113,6 +115,7 @@ func (r *Reader) forget() {
 	r.index.clear()
 	r.lists.clear()
 	r.policies.clear()
+	r.sessionKeys.clear()
 	r.consumers.clear()
 	r.credentials.clear()
 	r.tokens.clear()
@@ -139,7 +142,15 @@ func (r *Reader) load() policies.Reason {
 		r.log("live: policy: " + err.Error())
 		return policies.NoSnapshot
 	}
+	key, err := find[[]byte](r.sessionKeys, r.space, r.state.point, "")
+	if err != nil {
+		r.log("live: session key: " + err.Error())
+		return policies.NoSnapshot
+	}
 	r.view = &View{r: r, point: r.state.point, epoch: r.state.epoch, targets: r.sets, policy: policy}
+	if key != nil {
+		r.view.sessionKey = *key
+	}
 	return policies.ReasonNone
 }
 

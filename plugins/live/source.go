@@ -16,6 +16,7 @@ type Entries interface {
 	Epoch() string
 	Generation() uint64
 	Policy() *snapshot.Policy
+	SessionKey() []byte
 	Target(route, host, path string) (*snapshot.Target, bool)
 	ByRoute() bool
 	TargetByID(id string) (*snapshot.Target, bool)

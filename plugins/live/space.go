@@ -19,6 +19,7 @@ const (
 	kindInstance   = "n"
 	kindIndex      = "i" // the list of targets
 	kindPolicy     = "p"
+	kindSessionKey = "x"
 	kindConsumer   = "c" // and its ID
 	kindCredential = "k" // and its ID
 	kindTarget     = "t" // and its ID

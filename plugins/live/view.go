@@ -13,6 +13,8 @@ type View struct {
 	epoch   string
 	targets *snapshot.Targets
 	policy  *snapshot.Policy
+
+	sessionKey []byte // nil: none
 }
 
 // Generation is the generation in force, from 1.
@@ -24,6 +26,9 @@ func (v *View) Epoch() string { return v.epoch }
 // Policy is the live policy; nil when there is none, which denies everything.
 // It is the same value as long as the policy stays.
 func (v *View) Policy() *snapshot.Policy { return v.policy }
+
+// SessionKey is what MCP sessions are bound with; nil when there is none.
+func (v *View) SessionKey() []byte { return v.sessionKey }
 
 // Target returns the target of a request; see [snapshot.View.Target].
 func (v *View) Target(route, host, path string) (*snapshot.Target, bool) {

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -89,6 +90,9 @@ func (w *writer) add(page *snapshot.Page) error {
 			return err
 		}
 	}
+	if err := w.addSessionKey(page.SessionKey); err != nil {
+		return err
+	}
 	if page.Removed == nil {
 		return w.addTargets(page.Targets, nil)
 	}
@@ -121,6 +125,20 @@ func (w *writer) tokens(id string) [][32]byte {
 		return nil
 	}
 	return known
+}
+
+// addSessionKey writes the key only where it is another: the Manager tells it with
+// every change.
+func (w *writer) addSessionKey(key []byte) error {
+	if key == nil {
+		return nil
+	}
+	if !w.whole {
+		if old, err := w.inForce(kindSessionKey); err != nil || bytes.Equal(old, key) {
+			return err
+		}
+	}
+	return w.put(kindSessionKey, key)
 }
 
 func (w *writer) addTargets(changed []snapshot.Entry, removed []string) error {

@@ -258,6 +258,9 @@ func (c *change) commit() {
 	if c.s.Policy != nil {
 		v.policy = c.s.Policy
 	}
+	if c.s.SessionKey != nil {
+		v.sessionKey = c.s.SessionKey
+	}
 }
 
 func put[T any](base, overlay map[string]*T) {

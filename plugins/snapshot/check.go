@@ -83,6 +83,8 @@ func checkHead(s *Snapshot) *Error {
 		return fault("/generation", "must be 1 or more")
 	case s.Since >= s.Generation:
 		return fault("/since", "must be smaller than the generation")
+	case s.SessionKey != nil && len(s.SessionKey) != SessionKeyBytes:
+		return fault("/session_key", "must be 32 bytes")
 	case s.Removed != nil && s.Since == 0:
 		return fault("/removed", "only a delta removes")
 	}

@@ -10,11 +10,12 @@ import (
 var (
 	ErrOlder    = errors.New("the newer snapshot's generation is not the greater one")
 	ErrNoPolicy = errors.New("a delta can't take the policy away")
+	ErrNoKey    = errors.New("a delta can't take the session key away")
 )
 
 // Diff returns the delta that leads from one whole snapshot to a newer one of the
-// same epoch. Both must be well formed. Errors are [ErrEpoch], [ErrOlder] and
-// [ErrNoPolicy].
+// same epoch. Both must be well formed. Errors are [ErrEpoch], [ErrOlder],
+// [ErrNoPolicy] and [ErrNoKey].
 func Diff(from, to *Snapshot) (*Snapshot, error) {
 	switch {
 	case from.Epoch != to.Epoch:
@@ -23,10 +24,15 @@ func Diff(from, to *Snapshot) (*Snapshot, error) {
 		return nil, ErrOlder
 	case from.Policy != nil && to.Policy == nil:
 		return nil, ErrNoPolicy
+	case from.SessionKey != nil && to.SessionKey == nil:
+		return nil, ErrNoKey
 	}
 	d := &Snapshot{Format: Format, Epoch: to.Epoch, Generation: to.Generation, Since: from.Generation}
 	if to.Policy != nil && (from.Policy == nil || from.Policy.Version != to.Policy.Version || !bytes.Equal(from.Policy.Program, to.Policy.Program)) {
 		d.Policy = to.Policy
+	}
+	if !bytes.Equal(from.SessionKey, to.SessionKey) {
+		d.SessionKey = to.SessionKey
 	}
 	var gone Removed
 	d.Targets, gone.Targets = changed(from.Targets, to.Targets, func(t *Target) string { return t.ID }, EncodeTarget)

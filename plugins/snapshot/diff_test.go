@@ -23,8 +23,10 @@ func TestDiffLeadsToTheNewerSnapshot(t *testing.T) {
 		}, nil},
 		{"a credential is rotated", func(s *Snapshot) { s.Credentials[0].Version = 3 }, nil},
 		{"the policy changes", func(s *Snapshot) { s.Policy = &Policy{Version: "v4", Program: []byte("x")} }, nil},
+		{"a session key comes", func(s *Snapshot) { s.SessionKey = make([]byte, SessionKeyBytes) }, nil},
 		{"everything goes", func(s *Snapshot) { s.Targets, s.Consumers, s.Credentials = nil, nil, nil }, nil},
 		{"the policy goes", func(s *Snapshot) { s.Policy = nil }, ErrNoPolicy},
+		{"the session key goes", nil, ErrNoKey},
 		{"the epoch changes", func(s *Snapshot) { s.Epoch = "e2" }, ErrEpoch},
 		{"it is older", func(s *Snapshot) { s.Generation = 6 }, ErrOlder},
 	}
@@ -32,7 +34,11 @@ func TestDiffLeadsToTheNewerSnapshot(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			from, to := newSnapshot(t), newSnapshot(t)
 			to.Generation = 9
-			tt.change(to)
+			if tt.change == nil {
+				from.SessionKey = make([]byte, SessionKeyBytes)
+			} else {
+				tt.change(to)
+			}
 			d, err := Diff(from, to)
 			if !errors.Is(err, tt.wantErr) {
 				t.Fatalf("error = %v, want %v", err, tt.wantErr)

@@ -27,6 +27,9 @@ func Encode(s *Snapshot) []byte {
 				w.base64("program", s.Policy.Program)
 			})
 		}
+		if s.SessionKey != nil {
+			w.base64("session_key", s.SessionKey)
+		}
 		entries(&w, "targets", s.Targets, func(t *Target) string { return t.ID }, (*writer).target)
 		entries(&w, "consumers", s.Consumers, func(c *Consumer) string { return c.ID }, (*writer).consumer)
 		entries(&w, "credentials", s.Credentials, func(c *Credential) string { return c.ID }, (*writer).credential)

@@ -16,6 +16,8 @@ func readHead(r *strict.Reader, s *Snapshot, name string) error {
 	case "policy":
 		s.Policy = &Policy{}
 		return readPolicy(r, s.Policy)
+	case "session_key":
+		return r.Base64(&s.SessionKey, SessionKeyBytes)
 	case "removed":
 		s.Removed = &Removed{}
 		return readRemoved(r, s.Removed)

@@ -28,5 +28,6 @@ const (
 	MaxTextBytes    = 256      // header name, prefix, user name, query parameter
 	MaxSealedBytes  = 16 << 10 // one ciphertext with its encapsulated key
 	MaxProgramBytes = 16 << 20
-	MaxValueDepth   = 8 // nesting of a value in an argument constraint
+	SessionKeyBytes = 32 // exactly
+	MaxValueDepth   = 8  // nesting of a value in an argument constraint
 )

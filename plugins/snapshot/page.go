@@ -15,6 +15,7 @@ type Page struct {
 	Generation uint64
 	Since      uint64  // 0: whole
 	Policy     *Policy // nil: unchanged
+	SessionKey []byte  // nil: unchanged
 	Removed    *Removed
 
 	Targets, Consumers, Credentials []Entry
@@ -55,6 +56,7 @@ func DecodePage(b []byte) (*Page, error) {
 		return nil, err
 	}
 	p.Epoch, p.Generation, p.Since, p.Policy, p.Removed = head.Epoch, head.Generation, head.Since, head.Policy, head.Removed
+	p.SessionKey = head.SessionKey
 	if e := p.check(&head); e != nil {
 		return nil, e
 	}

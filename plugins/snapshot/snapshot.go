@@ -16,11 +16,15 @@ const Format = "keyward.snapshot/1"
 // changed between generations Since and Generation of the same Epoch, and
 // Removed names what went.
 type Snapshot struct {
-	Format      string       `json:"format" jsonschema:"always keyward.snapshot/1"`
-	Epoch       string       `json:"epoch" jsonschema:"changes when generations start anew"`
-	Generation  uint64       `json:"generation" jsonschema:"grows with every change, from 1"`
-	Since       uint64       `json:"since,omitempty" jsonschema:"0 or absent: a whole snapshot; else a delta from that generation"`
-	Policy      *Policy      `json:"policy,omitempty" jsonschema:"the live policy; absent in a whole snapshot: everything is denied"`
+	Format     string  `json:"format" jsonschema:"always keyward.snapshot/1"`
+	Epoch      string  `json:"epoch" jsonschema:"changes when generations start anew"`
+	Generation uint64  `json:"generation" jsonschema:"grows with every change, from 1"`
+	Since      uint64  `json:"since,omitempty" jsonschema:"0 or absent: a whole snapshot; else a delta from that generation"`
+	Policy     *Policy `json:"policy,omitempty" jsonschema:"the live policy; absent in a whole snapshot: everything is denied"`
+	// SessionKey is what the gateway binds MCP sessions to consumers with, of
+	// [SessionKeyBytes]. It is a secret, though one that opens nothing alone. In a
+	// delta nil means unchanged; without one every process of a gateway has its own.
+	SessionKey  []byte       `json:"session_key,omitempty" jsonschema:"32 random bytes, base64, that gateways bind MCP sessions to consumers with; absent: sessions end with the gateway's process"`
 	Targets     []Target     `json:"targets,omitempty" jsonschema:"what lies behind the gateway"`
 	Consumers   []Consumer   `json:"consumers,omitempty" jsonschema:"the identities that the gateway knows"`
 	Credentials []Credential `json:"credentials,omitempty" jsonschema:"sealed keys of targets"`

@@ -12,6 +12,7 @@ type View struct {
 	epoch      string
 	generation uint64
 	policy     *Policy // nil: none
+	sessionKey []byte  // nil: none
 
 	targets     map[string]*Target
 	consumers   map[string]*Consumer
@@ -108,6 +109,9 @@ func (v *View) Generation() uint64 { return v.generation }
 
 // Policy is the live policy; nil when there is none, which denies everything.
 func (v *View) Policy() *Policy { return v.policy }
+
+// SessionKey is what MCP sessions are bound with; nil when there is none.
+func (v *View) SessionKey() []byte { return v.sessionKey }
 
 // Consumer returns whose token has this SHA-256, and the token.
 func (v *View) Consumer(digest [32]byte) (*Consumer, *Token, bool) {

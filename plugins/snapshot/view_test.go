@@ -278,7 +278,7 @@ func dump(v *View) map[string]any {
 		users[fmt.Sprint(r)] = n
 	}
 	return map[string]any{
-		"generation": v.generation, "policy": v.policy, "targets": v.targets, "consumers": v.consumers, "credentials": v.credentials,
+		"generation": v.generation, "policy": v.policy, "session key": v.sessionKey, "targets": v.targets, "consumers": v.consumers, "credentials": v.credentials,
 		"tokens": tokens, "matches": matches, "depth": v.match.depth, "users": users,
 	}
 }
