@@ -35,6 +35,8 @@ const (
 	HeaderMismatch  Reason = "header_mismatch"
 	Revision        Reason = "unsupported_revision"
 	UnknownMethod   Reason = "unknown_method"
+	UnknownSession  Reason = "unknown_session"
+	UnknownEvent    Reason = "unknown_event"
 
 	// May it?
 	NotGranted   Reason = "not_granted"
@@ -99,6 +101,8 @@ var refusals = map[Reason]Refusal{
 	HeaderMismatch:  {400, rpcHeaderMismatch, "An MCP header is missing or differs from the body."},
 	Revision:        {400, rpcRevision, "The protocol revision is not supported here."},
 	UnknownMethod:   {404, rpcUnknownMethod, "The method is not available here."},
+	UnknownSession:  {404, 40402, "The session is not known. Start a new one."},
+	UnknownEvent:    {400, 40002, "The event to go on from is not known."},
 
 	NotGranted:   {403, 40300, "Permission denied: this consumer has no grant for it."},
 	DeniedByRule: {403, 40301, "Permission denied by a policy rule."},

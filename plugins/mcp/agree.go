@@ -13,7 +13,7 @@ import (
 // upstream could believe it.
 func (m *Message) agreeMethod(h *Headers) *Fault {
 	if h.has&hasMethod == 0 {
-		if m.Revision.stateless() {
+		if m.Revision.Stateless() {
 			return refused(policies.HeaderMismatch, "Mcp-Method is missing")
 		}
 		return nil
@@ -31,7 +31,7 @@ func (m *Message) agreeName(h *Headers) *Fault {
 		if name, ok := decodeValue(h.Name); !ok || m.Name == "" || name != m.Name {
 			return refused(policies.HeaderMismatch, "Mcp-Name differs from what the body names")
 		}
-	case m.Class == ByName && m.Revision.stateless():
+	case m.Class == ByName && m.Revision.Stateless():
 		return refused(policies.HeaderMismatch, "Mcp-Name is missing")
 	}
 	for _, p := range h.Params {

@@ -73,7 +73,7 @@ func (f *Fault) Status() int {
 	case f.ID == nil:
 	case permission(f.Reason):
 		return 200
-	case f.Reason == policies.UnknownMethod && !f.Revision.stateless():
+	case f.Reason == policies.UnknownMethod && !f.Revision.Stateless():
 		return 200 // in a session, 404 says that the session is gone
 	}
 	return f.Reason.Refusal().Status

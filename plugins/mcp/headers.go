@@ -11,7 +11,8 @@ type Headers struct {
 	ContentType string
 	Origin      string
 	Revision    string      // MCP-Protocol-Version
-	Session     string      // Mcp-Session-Id
+	Session     string      // Mcp-Session-Id; "": none
+	LastEvent   string      // Last-Event-ID; "": none
 	Method      string      // Mcp-Method
 	Name        string      // Mcp-Name, as sent
 	Params      [][2]string // Mcp-Param-*: lower-case name without the prefix, value as sent
@@ -31,6 +32,7 @@ const (
 	hasSession
 	hasMethod
 	hasName
+	hasLastEvent
 )
 
 const paramPrefix = "mcp-param-"
@@ -61,6 +63,8 @@ func (h *Headers) add(name, value string) policies.Reason {
 		return h.once(hasRevision, &h.Revision, value, policies.HeaderMismatch)
 	case "mcp-session-id":
 		return h.once(hasSession, &h.Session, value, policies.InvalidRequest)
+	case "last-event-id":
+		return h.once(hasLastEvent, &h.LastEvent, value, policies.InvalidRequest)
 	case "mcp-method":
 		return h.once(hasMethod, &h.Method, value, policies.HeaderMismatch)
 	case "mcp-name":

@@ -22,7 +22,7 @@ func (m *Message) negotiate(p parameters, h *Headers, s Settings) *Fault {
 		}
 	case m.Method == "initialize":
 		return m.initialize(p.all, h, s)
-	case header.stateless() && Known(header) && m.Kind == policies.MCPRequest:
+	case header.Stateless() && Known(header) && m.Kind == policies.MCPRequest:
 		return refused(policies.InvalidParams, "_meta has no protocol version")
 	}
 	// A missing header stands for 2025-03-26, which is not read here.
@@ -36,7 +36,7 @@ func (m *Message) negotiate(p parameters, h *Headers, s Settings) *Fault {
 // initialize takes the revision that the client proposes: clients send the
 // header from the next request on only.
 func (m *Message) initialize(params engine.Value, h *Headers, s Settings) *Fault {
-	if Revision(h.Revision).stateless() && s.accepts(Revision(h.Revision)) {
+	if Revision(h.Revision).Stateless() && s.accepts(Revision(h.Revision)) {
 		m.Revision = Revision(h.Revision) // in which there is no initialize
 		return nil
 	}

@@ -18,9 +18,9 @@ var revisions = [...]Revision{R20260728, R20251125, R20250618}
 // Known reports whether r is read at all.
 func Known(r Revision) bool { return slices.Contains(revisions[:], r) }
 
-// stateless reports whether r has per-request metadata in place of a session:
+// Stateless reports whether r has per-request metadata in place of a session:
 // no initialize, no GET, no DELETE, and headers that repeat the body.
-func (r Revision) stateless() bool { return r >= R20260728 }
+func (r Revision) Stateless() bool { return r >= R20260728 }
 
 // Settings are what a target allows. The zero value accepts every revision that
 // is read and no web origin.
@@ -60,7 +60,7 @@ func (s Settings) negotiated(p string) (Revision, bool) {
 		return "", false
 	}
 	for _, r := range revisions {
-		if !r.stateless() && r <= Revision(p) && s.accepts(r) {
+		if !r.Stateless() && r <= Revision(p) && s.accepts(r) {
 			return r, true
 		}
 	}

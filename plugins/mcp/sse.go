@@ -18,9 +18,12 @@ import (
 //   - an event of another type than message is dropped;
 //   - an event that has not ended when the stream does is dropped.
 //
-// Event IDs and retry times are kept, also of what is dropped, so that a client
-// can resume. Comments are kept without their text, as signs of life.
+// Event IDs, as EventID has them, and retry times are kept, also of what is
+// dropped, so that a client can resume. Comments are kept without their text, as signs of life.
 type SSEFilter struct {
+	// EventID appends an event's ID as the client gets it; nil: as it is.
+	EventID func(out, id []byte) []byte
+
 	id   []byte
 	keep func(name string) bool
 
@@ -125,7 +128,7 @@ func (f *SSEFilter) endEvent(out []byte) []byte {
 	}
 	before := len(out)
 	if f.hasID {
-		out = appendField(out, "id", f.lastID)
+		out = f.appendID(out)
 	}
 	if len(f.retry) > 0 {
 		out = appendField(out, "retry", f.retry)
@@ -171,6 +174,15 @@ func (f *SSEFilter) message() ([]byte, bool) {
 		}
 	}
 	return a.apply(data), true
+}
+
+// appendID writes the event's ID. An empty one stays empty: it says that there is
+// nothing to resume from.
+func (f *SSEFilter) appendID(out []byte) []byte {
+	if f.EventID == nil || len(f.lastID) == 0 {
+		return appendField(out, "id", f.lastID)
+	}
+	return append(f.EventID(append(out, "id: "...), f.lastID), '\n')
 }
 
 func appendField(out []byte, name string, value []byte) []byte {

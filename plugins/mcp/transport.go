@@ -38,7 +38,7 @@ func checkTransport(method string, end bool, h *Headers, s Settings) policies.Re
 		return policies.BodyMissing
 	case !post && !end:
 		return policies.InvalidRequest // RFC 9110 section 9.3.1 gives such a body no meaning
-	case h.has&hasSession != 0 && !sessionID(h.Session):
+	case h.has&hasSession != 0 && !ValidSession(h.Session):
 		return policies.InvalidRequest
 	}
 	return policies.ReasonNone
@@ -51,7 +51,7 @@ func streamOrEnd(method string, h *Headers, s Settings) (Message, *Fault) {
 	switch {
 	case h.has&hasRevision == 0 || !s.accepts(rev):
 		return Message{}, unsupported(h.Revision, s)
-	case rev.stateless():
+	case rev.Stateless():
 		return Message{}, &Fault{Reason: policies.MethodForbidden, Allow: "POST", Revision: rev}
 	case method == "DELETE" && h.has&hasSession == 0:
 		return Message{}, &Fault{Reason: policies.InvalidRequest, Revision: rev}
@@ -93,8 +93,9 @@ func jsonMedia(contentType string) bool {
 // maxSessionBytes bounds a session ID; servers use UUIDs and the like.
 const maxSessionBytes = 1024
 
-// sessionID reports whether s is visible ASCII (Transports, session management).
-func sessionID(s string) bool {
+// ValidSession reports whether s is a session ID: visible ASCII (Transports,
+// session management).
+func ValidSession(s string) bool {
 	if s == "" || len(s) > maxSessionBytes {
 		return false
 	}

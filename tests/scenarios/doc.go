@@ -24,7 +24,8 @@
 // "id" with it means a JSON-RPC error with this id and the reason's code.
 //
 // ${token:NAME} stands for a consumer token, ${basic:USER:NAME} for Basic
-// credentials made of one, ${key:NAME} for a target's real key, and in an answer
+// credentials made of one, ${key:NAME} for a target's real key, ${session:NAME:ID}
+// and ${event:NAME:ID} for an upstream's ID as that consumer has it, and in an answer
 // ${seen:NAME} for a header that the upstream was sent.
 //
 // # What holds for every row

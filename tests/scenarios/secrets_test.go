@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"keyward/plugins/gate/session"
 )
 
 // accept reports whether a request carries the real key of its target, in the
@@ -75,10 +77,21 @@ func (w *World) fill(s string) string {
 			return "Basic " + basic(name, w.keys[p[3]])
 		case "b64key":
 			return basic(name, w.keys[p[3]])
+		case "session": // of the consumer, at the target "tools"
+			return w.bound(session.Session, name, "tools", p[3])
+		case "event":
+			return w.bound(session.Event, name, "tools", p[3])
+		case "elsewhere": // a session at another target
+			return w.bound(session.Session, name, "strict", p[3])
 		default:
 			return found
 		}
 	})
+}
+
+// bound is a server's ID as the gateway gives it to a consumer.
+func (w *World) bound(k session.Kind, consumer, target, id string) string {
+	return string(session.New(w.base.SessionKey).Append(nil, k, consumer, target, []byte(id)))
 }
 
 // leaks names the secrets that s holds: consumer tokens, and real keys.

@@ -73,6 +73,7 @@ func newWorld(t *testing.T) *World {
 	w.base = snapshot.Snapshot{
 		Format: snapshot.Format, Epoch: "scenarios", Generation: 1,
 		Policy:      compiled(t, w.texts["base"]),
+		SessionKey:  []byte(rand.Text() + rand.Text())[:snapshot.SessionKeyBytes],
 		Targets:     targets(),
 		Consumers:   w.consumers(),
 		Credentials: w.sealed(t),

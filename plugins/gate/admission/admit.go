@@ -182,6 +182,9 @@ func holds(v engine.Value, tok string) bool {
 
 // decideCall asks the policy about an MCP message.
 func (x *stream) decideCall() filter.Action {
+	if reason := x.resume(); reason != policies.ReasonNone {
+		return x.refuseCall(x.msg.Refuse(reason))
+	}
 	x.http, x.call = httpInput(&x.req, engine.Value{}), messageInput(&x.msg)
 	d := x.decide()
 	if d.Verdict != policies.Allow {

@@ -57,20 +57,22 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 		return filter.Hold
 	case x.settled == refused: // the refusal itself passes through here
 		return filter.Continue
-	case end && x.gate.accounts.outbox == nil:
+	case end && x.answer == nil && x.gate.accounts.outbox == nil:
 		return filter.Continue
 	}
 	list, err := x.s.Headers(filter.Response)
 	h := readAnswerHeaders(list)
 	x.account.status = h.status
 	switch {
-	case end:
-		return filter.Continue
 	case x.answer == nil: // not MCP's: hosts show an answer's headers here alone
 		x.tellable = h.events()
 		return filter.Continue
 	case err != nil:
 		return x.withhold(policies.Internal)
+	case h.sessions > 0 && !x.bindSession(&h):
+		return x.withhold(policies.AnswerRefused)
+	case end:
+		return filter.Continue
 	}
 	switch x.answer.form = h.form(&x.msg); x.answer.form {
 	case untouched:
@@ -87,6 +89,7 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	}
 	if x.answer.form == events {
 		x.answer.sse, x.tellable = mcp.NewSSEFilter(x.msg.ID, x.eventKeep()), true
+		x.answer.sse.EventID = x.bindEvent
 		return filter.Continue
 	}
 	return filter.Hold
@@ -99,6 +102,8 @@ type answerHeaders struct {
 	status          int
 	success         bool
 	encoded, length bool
+	session         string
+	sessions        int // how often there is one
 }
 
 func readAnswerHeaders(list [][2]string) (h answerHeaders) {
@@ -117,6 +122,9 @@ func readAnswerHeaders(list [][2]string) (h answerHeaders) {
 			h.encoded = h.encoded || v != "" && !strings.EqualFold(v, "identity")
 		case "content-length":
 			h.length = true
+		case sessionHeader:
+			h.session = kv[1]
+			h.sessions++
 		}
 	}
 	return h

@@ -19,6 +19,7 @@ type Gate struct {
 	spare  readers
 
 	accounts accounts
+	sessions sessions
 }
 
 var _ filter.Background = (*Gate)(nil)
@@ -46,6 +47,9 @@ func (g *Gate) Configure(config []byte) error {
 			g.host.Log(filter.Error, "nothing is allowed: "+err.Error())
 		case err != nil:
 			return err
+		}
+		if entries.SessionKey() == nil {
+			g.sharedKey() // made before there are requests
 		}
 	}
 	g.source, g.state = source, s

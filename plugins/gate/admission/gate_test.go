@@ -55,7 +55,8 @@ func snapshotOf(t *testing.T, tok string) *snapshot.Snapshot {
 	t.Helper()
 	return &snapshot.Snapshot{
 		Format: snapshot.Format, Epoch: "e1", Generation: 7,
-		Policy: &snapshot.Policy{Version: "v1", Program: program(t)},
+		Policy:     &snapshot.Policy{Version: "v1", Program: program(t)},
+		SessionKey: sessionKey,
 		Targets: []snapshot.Target{
 			{ID: "code", Kind: policies.KindMCP, Match: []snapshot.Match{{Path: "/mcp"}}},
 			{ID: "llm", Kind: policies.KindLLM, Match: []snapshot.Match{{Path: "/v1"}}},
@@ -183,7 +184,7 @@ func TestTheServersOwnStreamIsFiltered(t *testing.T) {
 	g, _ := newGate(t, tok)
 	m := post(tok, "")
 	m.Headers[0][1], m.Body = "GET", nil
-	m.Headers = append(m.Headers, [2]string{"last-event-id", "1"})
+	m.Headers = append(m.Headers, [2]string{"last-event-id", event("1")})
 	r := filtertest.Run(g, filtertest.Exchange{Request: m, Upstream: func(filtertest.Message) filtertest.Message {
 		return filtertest.Message{
 			Headers: [][2]string{{":status", "200"}, {"content-type", "text/event-stream"}},

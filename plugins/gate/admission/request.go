@@ -47,7 +47,7 @@ var apiKeyHeaders = map[string]int{"x-api-key": 1, "api-key": 2, "x-goog-api-key
 func removed(name, value string) bool {
 	if strings.IndexByte(name, '_') >= 0 { // to CGI and WSGI an underscore in a name is a hyphen
 		name = strings.ReplaceAll(name, "_", "-")
-		if apiKeyHeaders[name] != 0 {
+		if apiKeyHeaders[name] != 0 || resumingHeaders[name] {
 			return true
 		}
 	}
@@ -65,9 +65,10 @@ func removed(name, value string) bool {
 	return false
 }
 
-// removedTrailer is removed for a trailer, where a credential has no place either.
+// removedTrailer is removed for a trailer, where neither a credential nor a
+// session has a place.
 func removedTrailer(name, value string) bool {
-	return removed(name, value) || name == "authorization" || apiKeyHeaders[name] != 0
+	return removed(name, value) || name == "authorization" || apiKeyHeaders[name] != 0 || resumingHeaders[name]
 }
 
 // readRequest sorts the headers. It reports false when a pseudo-header or a
