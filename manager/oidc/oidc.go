@@ -6,8 +6,9 @@
 // holder has comes from one claim and a fixed table: a value that is not in the
 // table gives no role, and who has no role is nobody.
 //
-// The provider's keys are fetched when first needed and kept as go-oidc keeps
-// them. While they can't be had no such token is valid; admin tokens go on.
+// The provider's keys are fetched when first needed, again for a key that is not
+// known yet, and anew after some minutes, so that one that was withdrawn counts no
+// longer. While they can't be had no such token is valid; admin tokens go on.
 package oidc
 
 import (
@@ -35,6 +36,7 @@ const (
 	maxValues   = 1000     // of the role claim
 	askTimeout  = 5 * time.Second
 	retryAfter  = 10 * time.Second // between attempts at discovery
+	keepKeys    = 5 * time.Minute  // after which a withdrawn key counts no longer
 	maxRoles    = 100
 	defaultName = "groups"
 )
@@ -88,6 +90,7 @@ type Provider struct {
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier // nil: not discovered yet
+	since    time.Time             // of the verifier, which keeps keys for ever
 	tried    time.Time             // when discovery failed last
 }
 
@@ -189,14 +192,16 @@ func printable(s string) bool {
 }
 
 // discovered asks the issuer once for what it publishes (OpenID Connect
-// Discovery 1.0), and after a failure not again for a while.
+// Discovery 1.0) every few minutes, and after a failure not again for a while.
 func (p *Provider) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.verifier != nil {
+	now := p.now()
+	if age := now.Sub(p.since); p.verifier != nil && age >= 0 && age < keepKeys {
 		return p.verifier, nil
 	}
-	if now := p.now(); now.Sub(p.tried) < retryAfter {
+	p.verifier = nil
+	if now.Sub(p.tried) < retryAfter {
 		return nil, errors.New("oidc: the issuer could not be asked a moment ago")
 	}
 	// Keys are fetched later under this context, so it must outlive the request.
@@ -206,6 +211,7 @@ func (p *Provider) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error
 		p.tried = p.now()
 		return nil, fmt.Errorf("oidc: ask %q: %w", p.config.Issuer, err)
 	}
+	p.since = now
 	p.verifier = provider.VerifierContext(ctx, &oidc.Config{
 		ClientID: p.config.Audience, SupportedSigningAlgs: algorithms, Now: p.now,
 	})

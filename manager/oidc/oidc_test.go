@@ -50,7 +50,7 @@ func newIssuer(t *testing.T) *issuer {
 		})
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Algorithm: "RS256", Use: "sig"}}})
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: i.key.Public(), KeyID: "k", Algorithm: "RS256", Use: "sig"}}})
 	})
 	i.Server = httptest.NewServer(mux)
 	t.Cleanup(i.Close)
@@ -59,10 +59,15 @@ func newIssuer(t *testing.T) *issuer {
 
 func (i *issuer) provider(t *testing.T) *oidc.Provider {
 	t.Helper()
+	return i.providerAt(t, func() time.Time { return now })
+}
+
+func (i *issuer) providerAt(t *testing.T, clock func() time.Time) *oidc.Provider {
+	t.Helper()
 	p, err := oidc.New(oidc.Config{
 		Issuer: i.URL, Audience: "keyward",
 		Roles: map[string]manager.Role{"ops": manager.Operator, "owners": manager.Admin, "all": manager.Auditor},
-	}, oidc.Options{Now: func() time.Time { return now }})
+	}, oidc.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +180,34 @@ func TestIdentifyRefuses(t *testing.T) {
 		if got, err := p.Identify(t.Context(), token); !errors.Is(err, manager.ErrForbidden) || got != (manager.Actor{}) {
 			t.Errorf("%s: %+v, %v; want ErrForbidden", name, got, err)
 		}
+	}
+}
+
+// Nothing tells that a key is withdrawn but its absence: who stole it must not go
+// on until the Manager is started again.
+func TestAWithdrawnKeyEnds(t *testing.T) {
+	i := newIssuer(t)
+	clock := now
+	p := i.providerAt(t, func() time.Time { return clock })
+	stolen := sign(t, jose.RS256, i.key, i.claims(nil))
+	if _, err := p.Identify(t.Context(), stolen); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if i.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(6 * time.Minute)
+	if _, err := p.Identify(t.Context(), stolen); !errors.Is(err, manager.ErrForbidden) {
+		t.Errorf("by the withdrawn key: %v, want ErrForbidden", err)
+	}
+	if _, err := p.Identify(t.Context(), sign(t, jose.RS256, i.key, i.claims(nil))); err != nil {
+		t.Errorf("by the new key: %v", err)
+	}
+	i.fails = true
+	clock = clock.Add(6 * time.Minute)
+	if _, err := p.Identify(t.Context(), stolen); err == nil || errors.Is(err, manager.ErrForbidden) {
+		t.Errorf("while the keys can't be had: %v, want an error of the issuer", err)
 	}
 }
 
