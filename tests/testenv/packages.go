@@ -17,6 +17,7 @@ const (
 	OpenAIPackage     = "openai==3.54.0"
 	MCPSDKPackage     = "@modelcontextprotocol/sdk@1.32.2"
 	SynapsePackage    = "matrix-synapse==1.163.2"
+	OpenIDPackage     = "oidc-provider@9.13.3"
 	EverythingPackage = "@modelcontextprotocol/server-everything@2026.8.31"
 )
 
