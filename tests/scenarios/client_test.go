@@ -44,12 +44,10 @@ func newRequest(m *Message, fill func(string) string) request {
 	r := request{method: m.Method, path: fill(m.Path), body: m.Body.pieces(fill), host: "gateway.example"}
 	r.open = m.Body != nil && m.Body.Open || len(m.Trailers) > 0
 	r.headers = flatten(m.Headers, fill)
-	r.headers = slices.DeleteFunc(r.headers, func(h [2]string) bool {
-		if h[0] == "host" {
-			r.host = h[1]
-		}
-		return h[0] == "host"
-	})
+	if i := slices.IndexFunc(r.headers, func(h [2]string) bool { return h[0] == "host" }); i >= 0 {
+		r.host = r.headers[i][1]
+		r.headers = slices.Delete(r.headers, i, i+1) // a second one stays beside it
+	}
 	r.trailers = flatten(m.Trailers, fill)
 	return r
 }

@@ -86,13 +86,14 @@ func readRequest(headers [][2]string) (r request, ok bool) {
 		switch name {
 		case ":method":
 			r.method = value
+			r.upgrade = r.upgrade || value == "CONNECT" // a tunnel, of which nothing is seen
 		case ":path":
 			r.rawPath = value
 		case ":authority":
 			r.host = hostname(value)
 		case "content-length":
 			r.contentLength = value
-		case "upgrade":
+		case "upgrade", "http2-settings", ":protocol":
 			r.upgrade = true
 		case "connection":
 			r.upgrade = r.upgrade || strings.Contains(strings.ToLower(value), "upgrade")

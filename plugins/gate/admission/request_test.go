@@ -107,3 +107,16 @@ func TestLookAlikesAreRemoved(t *testing.T) {
 		}
 	}
 }
+
+func TestTunnelsAreUpgrades(t *testing.T) {
+	for _, h := range [][2]string{
+		{"upgrade", "websocket"}, {"connection", "keep-alive, Upgrade"}, {"http2-settings", "AAMAAABk"}, {":protocol", "websocket"}, {":method", "CONNECT"},
+	} {
+		if r, ok := readRequest([][2]string{h}); !ok || !r.upgrade {
+			t.Errorf("%q asks for no tunnel", h)
+		}
+	}
+	if r, _ := readRequest([][2]string{{":method", "POST"}, {"connection", "keep-alive"}}); r.upgrade {
+		t.Error("a plain request asks for a tunnel")
+	}
+}
