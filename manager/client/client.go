@@ -122,6 +122,9 @@ type Request struct {
 func (c *Client) call(ctx context.Context, route string, query url.Values, r Request, body, out any) (Change, error) {
 	var change Change
 	method, path, _ := strings.Cut(route, " ")
+	if !plain(path) {
+		return change, errNoID
+	}
 	u := c.base.JoinPath(path)
 	if r.Wait {
 		query = maps.Clone(query)
@@ -185,6 +188,19 @@ func (c *Client) call(ctx context.Context, route string, query url.Values, r Req
 		return change, nil
 	}
 	return change, json.Unmarshal(b, out)
+}
+
+var errNoID = errors.New("client: an id is missing, or is no id")
+
+// plain reports whether path has no segment that would be taken for a way up: it
+// would lead to another object, as in /v1/rooms/r/members/.. to the room itself.
+func plain(path string) bool {
+	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 func problem(res *http.Response, b []byte) error {
