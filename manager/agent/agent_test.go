@@ -142,6 +142,45 @@ func TestNoAgentChangesItsOwnGrants(t *testing.T) {
 	}
 }
 
+// What the policy saw as one argument must not be read as another: names count by
+// case, twins and strangers are refused, and an id leads to no other route.
+func TestArgumentsAreReadAsThePolicySawThem(t *testing.T) {
+	w := newWorld(t)
+	s := w.as("overseer", manager.Operator)
+	if got, failed := w.call(s, "consumers.create", m{"id": "researcher", "kind": "worker"}); failed {
+		t.Fatal(got)
+	}
+	for name, arguments := range map[string]string{
+		"another case of a name beside it": `{"id":"researcher","ID":"overseer"}`,
+		"another case of a name":           `{"Id":"researcher"}`,
+		"a folded letter":                  `{"id":"researcher","\u0131d":"overseer"}`,
+		"a stranger":                       `{"id":"researcher","consumer":"overseer"}`,
+		"an id that leads up":              `{"id":"../tokens/t/rotate"}`,
+		"an id that is two dots":           `{"id":".."}`,
+		"an id with a query":               `{"id":"researcher?wait=in_force"}`,
+		"an id in other case":              `{"id":"Researcher"}`,
+		"an id that is a list":             `{"id":["researcher"]}`,
+		"nothing":                          `{}`,
+	} {
+		if got, failed := w.call(s, "consumers.suspend", json.RawMessage(arguments)); !failed {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	for name, arguments := range map[string]string{
+		"itself in other case":               `{"consumer":"Overseer","target":"github","tools":["*"]}`,
+		"itself with a space":                `{"consumer":"overseer ","target":"github","tools":["*"]}`,
+		"itself behind another":              `{"consumer":"researcher","Consumer":"overseer","target":"github"}`,
+		"another target behind the seen one": `{"consumer":"researcher","target":"github","Target":"manager","tools":["*"]}`,
+	} {
+		if got, failed := w.call(s, "grants.create", json.RawMessage(arguments)); !failed || strings.Contains(got, "names no target") {
+			t.Errorf("%s: failed %v, %s", name, failed, got)
+		}
+	}
+	if got, _ := w.call(s, "consumers.get", m{"id": "researcher"}); !strings.Contains(got, "active") {
+		t.Errorf("the consumer is not as it was: %s", got)
+	}
+}
+
 func TestTheRoleOfTheTokenCounts(t *testing.T) {
 	w := newWorld(t)
 	s := w.as("overseer", manager.Auditor)
