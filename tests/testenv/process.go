@@ -196,15 +196,4 @@ func Listening(addr string) func(context.Context) error {
 	}
 }
 
-// FreeAddr returns an address of the loopback whose port was free a moment ago.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }

@@ -3,8 +3,10 @@ package testenv
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -88,5 +90,20 @@ func TestThreads(t *testing.T) {
 `
 	if n := threads(log, "gate"); n != 2 {
 		t.Errorf("threads = %d, want 2", n)
+	}
+}
+
+func TestFreeAddrIsNoneOfTheKernels(t *testing.T) {
+	seen := map[string]bool{}
+	for range blockPorts / 2 {
+		addr := FreeAddr(t)
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < firstPort || n >= firstPort+blocks*blockPorts || seen[addr] {
+			t.Errorf("%s was given, %v", addr, err)
+		}
+		seen[addr] = true
 	}
 }
