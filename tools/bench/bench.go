@@ -53,6 +53,9 @@ func bench(ctx context.Context, o options) (*result, error) {
 		return nil, err
 	}
 	say("measured so far:\n%s", newResult(o, table, nil).table())
+	if o.recording != "" {
+		return newResult(o, table, nil), nil
+	}
 	plugins, err := b.footprints(ctx, rows)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -25,6 +26,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"keyward/tools/bench/sheet"
 )
 
 func main() {
@@ -46,6 +49,7 @@ type options struct {
 	compiles    int // timed wazero compilations per plugin
 	rows        map[string]bool
 	json        string // file to write
+	recording   string // file to add the cost of recording to; "": none
 	record      bool
 }
 
@@ -58,9 +62,11 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fast := flags.Bool("quick", false, "few and short rounds: shows that all works, its figures are rough")
 	rounds := flags.Int("rounds", 0, "number of rounds, at least 1 (0: 7, or 3 with -quick)")
+	requests := flags.Int("requests", 0, "requests of a row in a round (0: 10000, or 2000 with -quick)")
 	connections := flags.Int("connections", 0, "connections that send requests, each one at a time (0: 4)")
 	rows := flags.String("rows", "", "measure only these rows and none, separated by commas (empty: all)")
 	json := flags.String("json", "dist/bench.json", "`file` to write")
+	recording := flags.String("recording", "", "`file` with a JSON object to which the cost of recording is added; plugins' sizes are not measured then")
 	record := flags.Bool("record", false, "write the table to docs/results/bench-DATE.md too")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -72,10 +78,13 @@ func parse(args []string) (options, error) {
 	if *rounds > 0 {
 		o.rounds = *rounds
 	}
+	if *requests > 0 {
+		o.requests = *requests
+	}
 	if *connections > 0 {
 		o.connections = *connections
 	}
-	o.json, o.record = *json, *record
+	o.json, o.recording, o.record = *json, *recording, *record
 	if *rows != "" {
 		o.rows = map[string]bool{"none": true}
 		for name := range strings.SplitSeq(*rows, ",") {
@@ -104,6 +113,14 @@ func run(ctx context.Context, args []string) error {
 	fmt.Print("\n", result.table())
 	if err := result.writeJSON(o.json); err != nil {
 		return err
+	}
+	if o.recording != "" {
+		if !result.recorded {
+			return errors.New("-recording: rows chain-mcp and chain-mcp+records were not measured")
+		}
+		if err := sheet.Merge(o.recording, result.recording); err != nil {
+			return err
+		}
 	}
 	if o.record {
 		return result.writeRecord("docs/results", time.Now())

@@ -53,7 +53,7 @@ func plan(k *kit, f *files) []row {
 		{name: "stamp", chain: []*plugin{stamp}, call: mcp, reaches: untouched, helper: true},
 		{name: "stamp+key-swap", chain: []*plugin{stamp, swap}, call: mcp, reaches: swapped, helper: true},
 		{name: "gate", chain: []*plugin{gate}, call: mcp, reaches: removed},
-		{name: "chain-mcp", chain: []*plugin{gate, swap}, call: mcp, reaches: swapped},
+		{name: chainRow, chain: []*plugin{gate, swap}, call: mcp, reaches: swapped},
 		{name: recordedRow, chain: []*plugin{recording, swap}, call: mcp, reaches: swapped, records: true, helper: true},
 		{name: "chain-llm", chain: []*plugin{gate, swap}, call: llm, reaches: swapped},
 		{name: "peer-transformer", chain: []*plugin{transformer}, call: mcp, reaches: map[string]string{transformerHeader: transformerValue}},
@@ -61,8 +61,12 @@ func plan(k *kit, f *files) []row {
 	}
 }
 
-// recordedRow is chain-mcp whose decisions are recorded.
-const recordedRow = "chain-mcp+records"
+// chainRow is an allowed tools/call through both plugins, and recordedRow the same
+// with its decision recorded.
+const (
+	chainRow    = "chain-mcp"
+	recordedRow = chainRow + "+records"
+)
 
 // The peer's one header edit.
 const (

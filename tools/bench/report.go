@@ -68,6 +68,9 @@ func (r *result) verdicts() []string {
 		share := recorded/chain - 1
 		lines = append(lines, fmt.Sprintf("%s: recording adds %.1f %% to what chain-mcp takes of the CPU; at most %.0f", met(share <= mostRecording), 100*share, 100*mostRecording))
 	}
+	if r.recorded {
+		lines = append(lines, r.recording.String())
+	}
 	for _, p := range r.plugins {
 		if p.name != "gate" && p.name != "key-swap" {
 			continue

@@ -13,6 +13,9 @@ type result struct {
 	options options
 	rows    []figures // none first, helpers last
 	plugins []footprint
+	// recording compares two of the rows, if both were measured.
+	recording recording
+	recorded  bool
 }
 
 // Figures are the medians of one row over all rounds, in microseconds per
@@ -26,6 +29,7 @@ type figures struct {
 
 func newResult(o options, table []measured, plugins []footprint) *result {
 	r := &result{options: o, plugins: plugins}
+	r.recording, r.recorded = newRecording(table)
 	for _, m := range table {
 		r.rows = append(r.rows, m.figures())
 		if m.name == "gate" {
