@@ -41,10 +41,11 @@ func TestMeasure(t *testing.T) {
 	skipUnlessE2E(t)
 	m := measurement{Records: testenv.Number(t, "RECORDS", 20_000), Mutations: testenv.Number(t, "MUTATIONS", 500), MutatedLength: 1000}
 	large := openLog(t, filepath.Join(t.TempDir(), "keyward.db"))
-	m.SQLite, m.SQLiteOne = large.rates(t, m.Records)
+	m.SQLite, m.SQLiteOne = large.rates(t, "SQLite", m.Records)
 	some := openLog(t, testenv.NeedPostgreSQL(t).Database(t))
-	m.Postgres, m.PostgresOne = some.rates(t, min(m.Records, 200_000))
+	m.Postgres, m.PostgresOne = some.rates(t, "PostgreSQL", min(m.Records, 200_000))
 	m.verify(t, large)
+	t.Logf("%d entries exported in %.1f s and verified, a million in %.1f s", m.Records, m.Export, m.Verify)
 	m.mutate(t)
 	t.Logf("%+v", m)
 	if m.Found != m.Mutations {
@@ -71,8 +72,9 @@ func openLog(t *testing.T, dsn string) *auditLog {
 
 // rates stores n records, most of them from eight VMs at once and a tenth from one,
 // with checkpoints as the Manager makes them, and returns records a second.
-func (l *auditLog) rates(t *testing.T, n int) (many, one float64) {
+func (l *auditLog) rates(t *testing.T, name string, n int) (many, one float64) {
 	t.Helper()
+	t.Logf("storing %d records in %s", n, name)
 	done := make(chan struct{})
 	go func() { defer close(done); l.Run(t.Context()) }() // ends with the test
 	const vms = 8
@@ -104,7 +106,9 @@ func (l *auditLog) rates(t *testing.T, n int) (many, one float64) {
 		})
 	}
 	wg.Wait()
-	return float64(n-n/10) / time.Since(began).Seconds(), one
+	many = float64(n-n/10) / time.Since(began).Seconds()
+	t.Logf("%s: %.0f records a second of %d VMs at once, %.0f of one", name, many, vms, one)
+	return many, one
 }
 
 func decision(n uint64) policies.Record {
@@ -171,7 +175,9 @@ func (m *measurement) mutate(t *testing.T) {
 				b, what := audittest.Tamper(random, export.Bytes())
 				report, err := audit.Verify(bytes.NewReader(b), audit.Trust{Key: l.PublicKey()}, nil)
 				if err != nil || len(report.Findings) > 0 {
-					found.Add(1)
+					if n := found.Add(1); n%1000 == 0 {
+						t.Logf("%d of %d changes found", n, m.Mutations)
+					}
 				} else {
 					t.Errorf("change %d of worker %d, %s, was not found", n, worker, what)
 				}

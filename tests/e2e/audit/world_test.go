@@ -120,13 +120,8 @@ func (w *world) startGateway() {
 func (w *world) fill() {
 	w.Helper()
 	ctx, none := w.Context(), client.Request{}
-	rego, err := os.ReadFile(filepath.Join(testenv.Root(w), "policy.rego"))
-	w.must(err)
-	policy, _, err := w.api.CreatePolicy(ctx, none, nouns.PolicySpec{PolicySource: nouns.PolicySource{Modules: map[string]string{"policy.rego": string(rego)}}})
-	w.must(err)
-	_, _, err = w.api.PublishPolicy(ctx, none, policy.ID)
-	w.must(err)
-	_, _, err = w.api.AddSealingKey(ctx, none, nouns.SealingKeySpec{Public: w.sealing.Public().String()})
+	w.publish("", "")
+	_, _, err := w.api.AddSealingKey(ctx, none, nouns.SealingKeySpec{Public: w.sealing.Public().String()})
 	w.must(err)
 	for _, id := range []string{syncTarget, looseTarget} {
 		secret, err := seal.NewSecret([]byte(w.upstream.key))
