@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"keyward/manager/matrix/message"
 	"keyward/manager/matrix/message/hostile"
 	"keyward/policies"
 	"keyward/tests/testenv"
@@ -48,7 +49,8 @@ type seen struct {
 var reported = regexp.MustCompile(`(?s)<pre id="report">(.*?)</pre>`)
 
 // TestHostileTextShowsAsText sends an attacker's names and arguments through a
-// homeserver and looks at them in a browser.
+// homeserver and looks at them in a browser, and at answers to commands that repeat
+// them.
 func TestHostileTextShowsAsText(t *testing.T) {
 	skipUnlessE2E(t)
 	w := newMatrixWorld(t, testenv.StartSynapse(t, testenv.HomeserverOptions{}))
@@ -79,6 +81,11 @@ func TestHostileTextShowsAsText(t *testing.T) {
 			t.Errorf("%d entries take %d lines", len(m.Records.Entries), lines)
 		}
 		fmt.Fprintf(&shown, "<div>%s</div>\n", m.HTML)
+	}
+	for _, text := range hostile.Texts { // as commands are answered
+		var n message.Note
+		n.Add("because: % %, and", text, text)
+		fmt.Fprintf(&shown, "<div>%s</div>\n", n.Content().FormattedBody)
 	}
 	file := filepath.Join(t.TempDir(), "rooms.html")
 	if err := os.WriteFile(file, fmt.Appendf(nil, page, shown.String()), 0o600); err != nil {

@@ -270,6 +270,9 @@ func TestRoomsAreKept(t *testing.T) {
 			}
 			return nil
 		})
+		if m := w.members(t, place)[w.alice.ID]; m != "join" {
+			t.Errorf("a Worker's room does not outlive it: the admin is %q there", m)
+		}
 		home := w.placed(t, "manager")
 		w.until(t, "the Manager's room shows the deletion", func(context.Context) error {
 			got := w.timeline(t, home)
