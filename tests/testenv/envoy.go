@@ -35,6 +35,7 @@ type EnvoyOptions struct {
 	Token     string            // the gateway token, for that
 	Upstreams map[string]string // cluster name to address; a cluster without one is down
 	Cert, Key []byte            // PEM for the TLS listener; nil: a new self-signed one
+	Gate      string            // path of another gate.wasm; empty: the repository's
 }
 
 // Envoy is a running Envoy with both plugins.
@@ -55,6 +56,9 @@ func StartEnvoy(t testing.TB, opt EnvoyOptions) *Envoy {
 	e := &Envoy{
 		Addr: FreeAddr(t), TLSAddr: FreeAddr(t), Admin: FreeAddr(t),
 		dir: t.TempDir(), plugins: envoy.Plugins(Plugins(t)), manager: opt.Manager,
+	}
+	if opt.Gate != "" {
+		e.plugins[0].Wasm = opt.Gate
 	}
 	addresses := map[string]string{"local": e.Addr, "gateway": e.TLSAddr, "admin": e.Admin}
 	for _, cluster := range envoyClusters {

@@ -38,6 +38,11 @@ type world struct {
 	token   nouns.Issued[nouns.Token]
 	grant   string
 	number  uint64 // version of the credential
+
+	dir         string               // of the Manager
+	addresses   [3]string            // of its API, operations and gateways
+	stopManager func()               // and waits for its end
+	options     testenv.EnvoyOptions // of every Envoy
 }
 
 // keys are what the server takes.
@@ -58,83 +63,91 @@ func (k *keys) have(authorization string) bool {
 	return slices.Contains(k.list, strings.TrimPrefix(authorization, "Bearer "))
 }
 
+// newWorld has all of it running.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, number: 1}
-	address := w.runManager()
-	upstream := httptest.NewServer(http.HandlerFunc(w.serve))
-	t.Cleanup(upstream.Close)
-	var err error
-	if w.sealing, err = seal.GenerateKey(); err != nil {
-		t.Fatal(err)
-	}
-	w.fill()
-	gateway, _, err := w.api.CreateGateway(t.Context(), client.Request{}, nouns.GatewaySpec{ID: "edge"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, err := w.api.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := changes.PublicKey(status.GatewayKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := w.sealing.Reveal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.envoy = testenv.StartEnvoy(t, testenv.EnvoyOptions{
-		Keys: private, Token: gateway.Secret,
-		Manager:   &live.Config{Cluster: "manager", Authority: "manager", Key: public, MaxStale: time.Minute},
-		Upstreams: map[string]string{"api": upstream.Listener.Addr().String(), "manager": address},
-	})
+	w := newWorldWithoutEnvoy(t)
+	w.startEnvoy(testenv.EnvoyOptions{})
 	w.await()
 	return w
 }
 
-// runManager runs the Manager's own program, and returns where gateways find it.
-func (w *world) runManager() (gateways string) {
+func newWorldWithoutEnvoy(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, number: 1}
+	w.configureManager()
+	w.startManager()
+	upstream := httptest.NewServer(http.HandlerFunc(w.serve))
+	t.Cleanup(upstream.Close)
+	var err error
+	w.sealing, err = seal.GenerateKey()
+	w.must(err)
+	w.fill()
+	gateway, _, err := w.api.CreateGateway(t.Context(), client.Request{}, nouns.GatewaySpec{ID: "edge"})
+	w.must(err)
+	status, err := w.api.Status(t.Context())
+	w.must(err)
+	public, err := changes.PublicKey(status.GatewayKey)
+	w.must(err)
+	private, err := w.sealing.Reveal()
+	w.must(err)
+	w.options = testenv.EnvoyOptions{
+		Keys: private, Token: gateway.Secret,
+		Manager:   &live.Config{Cluster: "manager", Authority: "manager", Key: public, MaxStale: 10 * time.Minute},
+		Upstreams: map[string]string{"api": upstream.Listener.Addr().String(), "manager": w.addresses[2]},
+	}
+	return w
+}
+
+// startEnvoy starts an Envoy that follows the Manager, with the snapshot and the
+// gate of special.
+func (w *world) startEnvoy(special testenv.EnvoyOptions) {
 	w.Helper()
-	dir := w.TempDir()
-	api, ops := testenv.FreeAddr(w), testenv.FreeAddr(w)
-	gateways = testenv.FreeAddr(w)
-	path := filepath.Join(dir, "manager.yaml")
-	text := fmt.Sprintf("store: {dsn: keyward.db}\napi: {listen: %s}\noperations: {listen: %s}\ngateways: {listen: %s}\n", api, ops, gateways)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		w.Fatal(err)
+	opt := w.options
+	opt.Snapshot, opt.Gate = special.Snapshot, special.Gate
+	w.envoy = testenv.StartEnvoy(w.T, opt)
+}
+
+// configureManager writes the configuration of the Manager's own program.
+func (w *world) configureManager() {
+	w.Helper()
+	w.dir = w.TempDir()
+	for i := range w.addresses {
+		w.addresses[i] = testenv.FreeAddr(w)
 	}
-	c, err := manager.LoadConfig(path)
-	if err != nil {
-		w.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(w.Context())
+	text := fmt.Sprintf("store: {dsn: keyward.db}\napi: {listen: %s}\noperations: {listen: %s}\ngateways: {listen: %s}\n",
+		w.addresses[0], w.addresses[1], w.addresses[2])
+	w.must(os.WriteFile(filepath.Join(w.dir, "manager.yaml"), []byte(text), 0o600))
+}
+
+// startManager runs the Manager until the test ends, or stopManager.
+func (w *world) startManager() {
+	w.Helper()
+	c, err := manager.LoadConfig(filepath.Join(w.dir, "manager.yaml"))
+	w.must(err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	out := &testenv.Output{}
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Run(ctx, c, out, slog.New(slog.DiscardHandler)) }()
-	w.Cleanup(func() {
+	w.stopManager = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			w.Errorf("the Manager ended with %v", err)
 		}
 	})
+	w.Cleanup(w.stopManager)
 	wait, done := context.WithTimeout(ctx, 2*time.Minute)
 	defer done()
-	if err := testenv.Await(wait, testenv.HTTPHealthy("http://"+ops+"/readyz", http.StatusOK)); err != nil {
-		w.Fatal(err)
-	}
-	for _, word := range strings.Fields(out.String()) {
+	w.must(testenv.Await(wait, testenv.HTTPHealthy("http://"+w.addresses[1]+"/readyz", http.StatusOK)))
+	for word := range strings.FieldsSeq(out.String()) {
 		if strings.HasPrefix(word, nouns.AdminPrefix) {
-			if w.api, err = client.New("http://"+api, word, client.Options{}); err != nil {
-				w.Fatal(err)
-			}
+			w.api, err = client.New("http://"+w.addresses[0], word, client.Options{})
+			w.must(err)
 		}
 	}
 	if w.api == nil {
 		w.Fatal("the Manager printed no token")
 	}
-	return gateways
 }
 
 // fill sets up one consumer that may use the one target, and the policy.
