@@ -78,9 +78,9 @@ func (a *API) registerConsumerStates(path string) {
 		verb, summary string
 		state         snapshot.State
 	}{
-		{"suspend", "Suspend a consumer: it may do nothing until it is resumed", snapshot.Suspended},
-		{"resume", "Resume a suspended consumer", snapshot.Active},
-		{"revoke", "Revoke a consumer for good", snapshot.Revoked},
+		{"suspend", "Suspend a consumer: it may do nothing until it is resumed. A Worker's container is stopped", snapshot.Suspended},
+		{"resume", "Resume a suspended consumer. A Worker's container is started", snapshot.Active},
+		{"revoke", "Revoke a consumer for good. A Worker's container is stopped, and never started again", snapshot.Revoked},
 	} {
 		write(a, operation(s.verb+"-consumer", "POST "+path+"/{id}/"+s.verb, s.summary, manager.Operator),
 			func(ctx context.Context, tx *store.Tx, in *Versioned) (*changed[manager.Consumer], error) {

@@ -233,7 +233,7 @@ func ownEvent(e *manager.Event) string {
 		return ""
 	}
 	switch verb {
-	case "suspend", "resume", "sleep", "wake", "restart", "reset":
+	case "suspend", "resume", "revoke", "sleep", "wake", "restart", "reset":
 	default:
 		if !strings.HasPrefix(verb, manager.HealthVerb) {
 			return ""

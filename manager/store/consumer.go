@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"keyward/manager"
 	"keyward/plugins/snapshot"
@@ -110,8 +111,30 @@ var verbs = map[snapshot.State]string{
 }
 
 // SetConsumerState suspends, resumes or revokes. Revoked is final. Setting the
-// state that a consumer has changes nothing.
+// state that a consumer has changes nothing. A Worker goes with its consumer: its
+// container runs while that is active, and no longer.
 func (t *Tx) SetConsumerState(ctx context.Context, id string, version uint64, state snapshot.State) (manager.Consumer, error) {
+	w, err := t.workerOf(ctx, id)
+	if isNotFound(err) {
+		return t.setConsumerState(ctx, id, version, state)
+	}
+	if err != nil {
+		return manager.Consumer{}, err
+	}
+	c, err := consumers.checked(ctx, t, id, version)
+	if err != nil {
+		return c, err
+	}
+	if c.State != state || w.Suspended != (state != snapshot.Active) || w.Asleep {
+		if _, err := t.setSuspended(ctx, w.ID, 0, state, verbs[state]); err != nil {
+			return c, err
+		}
+	}
+	return t.Consumer(ctx, id)
+}
+
+// setConsumerState is SetConsumerState for the consumer alone.
+func (t *Tx) setConsumerState(ctx context.Context, id string, version uint64, state snapshot.State) (manager.Consumer, error) {
 	c, err := t.Consumer(ctx, id)
 	if err != nil {
 		return c, err
@@ -173,8 +196,18 @@ func (t *Tx) editConsumer(ctx context.Context, id string, version uint64, verb s
 }
 
 // DeleteConsumer deletes a consumer with its tokens, grants and overrides. Its
-// id stays taken.
+// id stays taken. That of a Worker is deleted with the Worker alone.
 func (t *Tx) DeleteConsumer(ctx context.Context, id string, version uint64) error {
+	if w, err := t.workerOf(ctx, id); err == nil {
+		return &manager.Error{Kind: manager.KindConsumer, ID: id, Err: manager.ErrState, Why: fmt.Sprintf("it is the Worker %q's, which is to be deleted", w.ID)}
+	} else if !isNotFound(err) {
+		return err
+	}
+	return t.deleteConsumer(ctx, id, version)
+}
+
+// deleteConsumer is DeleteConsumer for whomever's.
+func (t *Tx) deleteConsumer(ctx context.Context, id string, version uint64) error {
 	before, err := t.Consumer(ctx, id)
 	if err != nil {
 		return err

@@ -74,6 +74,7 @@ var suite = []struct {
 	{"a Worker sleeps and wakes", testWorkerSleep},
 	{"the log is found by time", testLogSince},
 	{"a launch that fails leaves no tokens", testWorkerLostTokens},
+	{"a Worker goes with its consumer", testWorkerConsumers},
 	{"a Worker's token is rotated", testWorkerRotation},
 	{"a Worker's token is rotated in its files", testWorkerFileRotation},
 	{"a deleted Worker's consumer goes first", testDeleteWorker},

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"keyward/manager"
@@ -31,6 +32,16 @@ var workers = table[manager.Worker]{
 // Worker returns a Worker.
 func (r reader) Worker(ctx context.Context, id string) (manager.Worker, error) {
 	return workers.get(ctx, r.q, id)
+}
+
+// workerOf returns the Worker whose consumer has an id.
+func (r reader) workerOf(ctx context.Context, consumer string) (manager.Worker, error) {
+	id, _ := strings.CutPrefix(consumer, manager.ConsumerPrefix)
+	w, err := r.Worker(ctx, id)
+	if err == nil && w.Consumer != consumer {
+		err = &manager.Error{Kind: manager.KindWorker, ID: id, Err: manager.ErrNotFound}
+	}
+	return w, err
 }
 
 // Workers returns a page of Workers.
@@ -102,18 +113,18 @@ func again(w *manager.Worker, task manager.Task, parts ...string) {
 
 // SuspendWorker suspends a Worker's consumer, and has its container stopped.
 func (t *Tx) SuspendWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
-	return t.setSuspended(ctx, id, version, true, manager.TaskSuspend, snapshot.Suspended, "suspend")
+	return t.setSuspended(ctx, id, version, snapshot.Suspended, verbs[snapshot.Suspended])
 }
 
 // ResumeWorker lets a suspended Worker go on. Its health is looked at afresh.
 func (t *Tx) ResumeWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
-	return t.setSuspended(ctx, id, version, false, manager.TaskResume, snapshot.Active, "resume")
+	return t.setSuspended(ctx, id, version, snapshot.Active, verbs[snapshot.Active])
 }
 
 // SleepWorker is SuspendWorker for a Worker that has nothing to do, which whoever
 // has something for it may wake.
 func (t *Tx) SleepWorker(ctx context.Context, id string, version uint64) (manager.Worker, error) {
-	return t.setSuspended(ctx, id, version, true, manager.TaskSuspend, snapshot.Suspended, verbSleep)
+	return t.setSuspended(ctx, id, version, snapshot.Suspended, verbSleep)
 }
 
 // WakeWorker lets a Worker go on that is asleep. One that is suspended for another
@@ -124,7 +135,7 @@ func (t *Tx) WakeWorker(ctx context.Context, id string, version uint64) (manager
 	case err != nil:
 		return w, err
 	case w.Asleep:
-		return t.setSuspended(ctx, id, version, false, manager.TaskResume, snapshot.Active, "wake")
+		return t.setSuspended(ctx, id, version, snapshot.Active, "wake")
 	case w.Suspended:
 		return w, &manager.Error{Kind: manager.KindWorker, ID: id, Err: manager.ErrState, Why: "it is suspended, not asleep: resume it"}
 	default:
@@ -134,21 +145,25 @@ func (t *Tx) WakeWorker(ctx context.Context, id string, version uint64) (manager
 
 const verbSleep = "sleep"
 
-func (t *Tx) setSuspended(ctx context.Context, id string, version uint64, suspended bool, task manager.Task, state snapshot.State, verb string) (manager.Worker, error) {
+// setSuspended brings a Worker's consumer to a state, and has its container run
+// only if that is active.
+func (t *Tx) setSuspended(ctx context.Context, id string, version uint64, state snapshot.State, verb string) (manager.Worker, error) {
 	w, err := workers.checked(ctx, t, id, version)
 	if err != nil {
 		return w, err
 	}
-	if _, err := t.SetConsumerState(ctx, w.Consumer, 0, state); err != nil {
+	if _, err := t.setConsumerState(ctx, w.Consumer, 0, state); err != nil {
 		return w, err
 	}
-	if !suspended {
+	task := manager.TaskSuspend
+	if state == snapshot.Active {
+		task = manager.TaskResume
 		if err := t.countAfresh(ctx, id); err != nil {
 			return w, err
 		}
 	}
 	return t.editWorker(ctx, id, version, verb, func(w *manager.Worker) error {
-		w.Suspended, w.Asleep = suspended, verb == verbSleep
+		w.Suspended, w.Asleep = state != snapshot.Active, verb == verbSleep
 		again(w, task)
 		return nil
 	})
@@ -265,7 +280,7 @@ func (t *Tx) DeleteWorker(ctx context.Context, id string, version uint64) (manag
 	if err != nil || w.Task == manager.TaskDelete {
 		return w, err
 	}
-	if err := t.DeleteConsumer(ctx, w.Consumer, 0); err != nil && !isNotFound(err) {
+	if err := t.deleteConsumer(ctx, w.Consumer, 0); err != nil && !isNotFound(err) {
 		return w, err
 	}
 	return t.editWorker(ctx, id, version, "delete", func(w *manager.Worker) error {

@@ -115,6 +115,59 @@ func testWorkers(t *testing.T, f *fixture) {
 	}
 }
 
+// testWorkerConsumers: what is done to a Worker's consumer is done to the Worker.
+func testWorkerConsumers(t *testing.T, f *fixture) {
+	w := f.launched(t, manager.ByEnv)
+	set := func(s snapshot.State) manager.Worker {
+		t.Helper()
+		f.must(t, func(ctx context.Context, tx *store.Tx) error {
+			c, err := tx.SetConsumerState(ctx, w.Consumer, 0, s)
+			if err == nil && c.State != s {
+				t.Errorf("its consumer is %+v, want it %s", c, s)
+			}
+			return err
+		})
+		got, err := f.Worker(t.Context(), w.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	suspended := set(snapshot.Suspended)
+	if !suspended.Suspended || suspended.Task != manager.TaskSuspend {
+		t.Errorf("its consumer suspended: %+v", suspended)
+	}
+	if again := set(snapshot.Suspended); again.Version != suspended.Version {
+		t.Errorf("suspended twice: %+v, then %+v", suspended, again)
+	}
+	if got := set(snapshot.Active); got.Suspended || got.Task != manager.TaskResume {
+		t.Errorf("its consumer resumed: %+v", got)
+	}
+	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.SleepWorker(ctx, w.ID, 0) })
+	if got := set(snapshot.Suspended); !got.Suspended || got.Asleep {
+		t.Errorf("its consumer suspended while it was asleep: %+v; want it not to be woken", got)
+	}
+	revoked := set(snapshot.Revoked)
+	if !revoked.Suspended || revoked.Task != manager.TaskSuspend {
+		t.Errorf("its consumer revoked: %+v; want its container stopped", revoked)
+	}
+	f.fails(t, manager.ErrState, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.ResumeWorker(ctx, w.ID, 0)
+		return err
+	})
+	f.fails(t, manager.ErrState, func(ctx context.Context, tx *store.Tx) error {
+		return tx.DeleteConsumer(ctx, w.Consumer, 0)
+	})
+	f.fails(t, manager.ErrVersion, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.SetConsumerState(ctx, w.Consumer, 1, snapshot.Suspended)
+		return err
+	})
+	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) { return tx.DeleteWorker(ctx, w.ID, 0) })
+	if _, err := f.Consumer(t.Context(), w.Consumer); !errors.Is(err, manager.ErrNotFound) {
+		t.Errorf("the consumer of a Worker that is being deleted: %v", err)
+	}
+}
+
 func testWorkerLostTokens(t *testing.T, f *fixture) {
 	w := f.launched(t, manager.ByEnv)
 	f.worker(t, func(tx *store.Tx, ctx context.Context) (manager.Worker, error) {

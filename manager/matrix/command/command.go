@@ -63,9 +63,9 @@ var rules = []rule{
 	{Who, none, nil, "who may do anything, and in which state"},
 	{Why, must, decisionID, "ID: why a request was allowed or denied"},
 	{Grants, may, manager.ValidID, "[CONSUMER]: what was granted"},
-	{Suspend, must, manager.ValidID, "CONSUMER: it may do nothing until it is resumed"},
-	{Resume, must, manager.ValidID, "CONSUMER: it may do again what it could"},
-	{Revoke, must, manager.ValidID, "CONSUMER: it may never do anything again"},
+	{Suspend, must, manager.ValidID, "CONSUMER: it may do nothing until it is resumed; a Worker is stopped too"},
+	{Resume, must, manager.ValidID, "CONSUMER: it may do again what it could; a Worker is started too"},
+	{Revoke, must, manager.ValidID, "CONSUMER: it may never do anything again; a Worker is stopped for good"},
 	{Wake, must, manager.ValidID, "WORKER: it was asleep, and goes on"},
 	{Help, none, nil, "this list"},
 }

@@ -2,7 +2,10 @@ package workers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +77,7 @@ func TestUnwellWorkers(t *testing.T) {
 	})
 	t.Run("an update to an image that is not there leaves it as it was", func(t *testing.T) { w.updateToNothing(t, "looping") })
 	t.Run("one that sleeps is stopped and cut off, and wakes as it was", func(t *testing.T) { w.sleep(t, "looping") })
+	t.Run("one is suspended and resumed by a word in the Manager's room", func(t *testing.T) { w.command(t, "looping") })
 	t.Run("one that is killed for its memory is restarted, and later again", func(t *testing.T) {
 		got := w.becomes(t, "greedy", manager.Down)
 		if !strings.Contains(got.Health.Reason, "out of memory") {
@@ -133,6 +137,35 @@ func (w *world) sleep(t *testing.T, id string) {
 	t.Logf("awake after %v", time.Since(start))
 	if i, err := w.backend.Instance(t.Context(), id); err != nil || i.Phase != manager.PhaseRunning || i.Run != was.Run || awake.TokenID != was.TokenID {
 		t.Errorf("awake: %+v, %v; %+v", i, err, awake)
+	}
+}
+
+// command has alice suspend a Worker and resume it.
+func (w *world) command(t *testing.T, id string) {
+	t.Helper()
+	was := w.settled(t, id)
+	home, err := w.Room(t.Context(), manager.ManagerRoom)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		verb  string
+		state snapshot.State
+		phase manager.Phase
+	}{{"suspend", snapshot.Suspended, manager.PhaseStopped}, {"resume", snapshot.Active, manager.PhaseRunning}} {
+		say := map[string]string{"msgtype": "m.text", "body": "!keyward " + c.verb + " " + was.Consumer}
+		w.matrix.Call(t, http.MethodPut, "/_matrix/client/v3/rooms/"+url.PathEscape(home.Matrix)+"/send/m.room.message/"+c.verb, w.matrix.alice.Token, say, nil)
+		w.until(t, c.verb, func() error {
+			i, err := w.backend.Instance(t.Context(), id)
+			k, kErr := w.Consumer(t.Context(), was.Consumer)
+			if err = errors.Join(err, kErr); err != nil || i.Phase != c.phase || k.State != c.state {
+				return fmt.Errorf("%+v, %+v, %w", i, k, err)
+			}
+			return nil
+		})
+	}
+	if got := w.settled(t, id); got.TokenID != was.TokenID || got.Run != was.Run {
+		t.Errorf("it was %+v, is %+v", was, got)
 	}
 }
 
