@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -199,7 +197,7 @@ func (w *world) attack(t *testing.T) {
 	}
 	w.endings(t)
 	places, found := w.noKeys()
-	w.record(t, map[string]int{"files_tried": len(attempts), "files_succeeded": succeeded, "files_canary_places": places, "files_canary_found": found})
+	testenv.AddFigures(t, "probes.json", map[string]int{"files_tried": len(attempts), "files_succeeded": succeeded, "files_canary_places": places, "files_canary_found": found})
 }
 
 // endings end what a may do, and try links that were rightly got before.
@@ -280,21 +278,4 @@ func (w *world) names(worker, prefix string) string {
 		list = append(list, o.Name)
 	}
 	return strings.Join(list, " ")
-}
-
-// record adds figures to dist/probes.json, beside those of Workers' containers.
-func (w *world) record(t *testing.T, figures map[string]int) {
-	t.Helper()
-	path := filepath.Join(testenv.Root(t), "dist", "probes.json")
-	all := map[string]int{}
-	if b, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(b, &all) // what is not JSON is written anew
-	}
-	for k, v := range figures {
-		all[k] = v
-	}
-	b, err := json.Marshal(all)
-	w.must(err)
-	w.must(os.MkdirAll(filepath.Dir(path), 0o755))
-	w.must(os.WriteFile(path, append(b, '\n'), 0o644))
 }

@@ -6,11 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -172,7 +169,7 @@ func (h *host) judge(t *testing.T, attempts []attempt, atLeast int) {
 		t.Errorf("only %d ways were tried", len(attempts))
 	}
 	tried += len(attempts)
-	writeProbes(t, map[string]int{"tried": tried, "succeeded": succeeded})
+	testenv.AddFigures(t, "probes.json", map[string]int{"tried": tried, "succeeded": succeeded})
 }
 
 // world is what the probe is told of its surroundings: all that an attacker could
@@ -242,32 +239,4 @@ func report(t *testing.T, d *docker.Docker, worker string) []attempt {
 func needE2E(t *testing.T) {
 	t.Helper()
 	testenv.Heavy(t, "Workers in containers")
-}
-
-// writeProbes adds figures to dist/probes.json.
-func writeProbes(t *testing.T, figures map[string]int) {
-	t.Helper()
-	path := filepath.Join(testenv.Root(t), "dist", "probes.json")
-	all := map[string]int{}
-	if f, err := os.Open(path); err == nil {
-		b, err := io.ReadAll(io.LimitReader(f, 1<<16))
-		f.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = json.Unmarshal(b, &all) // what is not JSON is written anew
-	}
-	for k, v := range figures {
-		all[k] = v
-	}
-	b, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -29,7 +29,7 @@ func TestAWorkerWorks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) { life(t, newWorld(t, tt.as), &found) })
 	}
-	writeProbes(t, map[string]int{"canary_places": len(found.places), "canary_found": found.keys})
+	testenv.AddFigures(t, "probes.json", map[string]int{"canary_places": len(found.places), "canary_found": found.keys})
 }
 
 // life is that of a Worker.
