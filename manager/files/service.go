@@ -109,6 +109,14 @@ func New(s *store.Store, o Objects, opt Options) (*Service, error) {
 	return f, opt.Metrics.Register(f.requests)
 }
 
+// Targets are the IDs of both targets. A nil Service has none.
+func (s *Service) Targets() []string {
+	if s == nil {
+		return nil
+	}
+	return []string{s.opt.Service, s.opt.Target}
+}
+
 // isKey reports whether a caller has the key, in a time that does not tell how much
 // of it is right.
 func (s *Service) isKey(bearer string) bool {

@@ -57,9 +57,9 @@ func (c *counter) restart(from time.Time) {
 
 func slotOf(t time.Time) int64 { return t.Unix() / int64(slot/time.Second) }
 
-// LabelBackground is the label of a target that says that requests to it that are
-// let through are no sign of work: those of a sync that asks for news again and
-// again.
+// LabelBackground is the label of a target that says whether requests to it that
+// are let through are no sign of work ("true"): those of a sync that asks for news
+// again and again. It holds against [Options].Background.
 const LabelBackground = "background"
 
 // listens reports whether a request only waits for news from a Matrix homeserver.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -21,8 +20,8 @@ import (
 const envStore = "KEYWARD_TEST_HEARTBEAT_STORE"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(envStore); path != "" {
-		if err := watch(path); err != nil {
+	if dsn := os.Getenv(envStore); dsn != "" {
+		if err := watch(dsn); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -30,8 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func watch(path string) error {
-	s, err := store.Open(context.Background(), path, store.Options{})
+func watch(dsn string) error {
+	s, err := store.Open(context.Background(), dsn, store.Options{})
 	if err != nil {
 		return err
 	}
@@ -45,23 +44,19 @@ func watch(path string) error {
 	return nil
 }
 
-// TestKilled kills what watches again and again, a little later each time: what is
+// testKilled kills what watches again and again, a little later each time: what is
 // told and done is told and done once.
-func TestKilled(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
-	path := filepath.Join(t.TempDir(), "copy.db")
+func testKilled(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
 	w.now = time.Now()
 	w.record(t, 12, denied)
-	if err := w.Backup(t.Context(), path); err != nil {
-		t.Fatal(err)
-	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range 8 {
 		c := exec.CommandContext(t.Context(), exe)
-		c.Env = append(os.Environ(), envStore+"="+path)
+		c.Env = append(os.Environ(), envStore+"="+w.dsn)
 		c.Stderr = os.Stderr
 		out, err := c.StdoutPipe()
 		if err != nil {
@@ -77,7 +72,7 @@ func TestKilled(t *testing.T) {
 		_ = c.Process.Kill()
 		_ = c.Wait() // it was killed
 	}
-	s, err := store.Open(t.Context(), path, store.Options{})
+	s, err := store.Open(t.Context(), w.dsn, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

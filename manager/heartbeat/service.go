@@ -40,11 +40,13 @@ const (
 
 // Options of a service. The zero value works.
 type Options struct {
-	Every   time.Duration         // between looks; 0: [Every]
-	Backoff time.Duration         // between the first restart of a Worker and the second; 0: [Backoff]
-	Log     *slog.Logger          // nil: slog.Default
-	Metrics prometheus.Registerer // nil: a registry of its own
-	Now     func() time.Time      // nil: time.Now; the store must have the same
+	Every   time.Duration // between looks; 0: [Every]
+	Backoff time.Duration // between the first restart of a Worker and the second; 0: [Backoff]
+	// Background are IDs of targets that are as if they had [LabelBackground].
+	Background []string
+	Log        *slog.Logger          // nil: slog.Default
+	Metrics    prometheus.Registerer // nil: a registry of its own
+	Now        func() time.Time      // nil: time.Now; the store must have the same
 }
 
 // A Service watches the Workers of one store. There must be one for each store.
@@ -228,17 +230,20 @@ func (s *Service) follow(ctx context.Context, all []manager.WatchedWorker) error
 	}
 }
 
-// background are the targets with [LabelBackground].
+// background are the targets to which requests are no sign of work.
 func (s *Service) background(ctx context.Context) (map[string]bool, error) {
 	m := map[string]bool{}
+	for _, id := range s.opt.Background {
+		m[id] = true
+	}
 	for p := (manager.Page{Limit: manager.MaxPage}); ; {
 		l, err := s.store.Targets(ctx, p)
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range l.Items {
-			if t.Labels[LabelBackground] == "true" {
-				m[t.ID] = true
+			if label, ok := t.Labels[LabelBackground]; ok {
+				m[t.ID] = label == "true"
 			}
 		}
 		if p.After = l.After; p.After == "" {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +42,7 @@ func (e *engine) Instances(context.Context) ([]manager.Instance, error) {
 // A world is a store with one Worker, its container, and a clock.
 type world struct {
 	*store.Store
+	dsn string
 	*engine
 	*heartbeat.Service
 	registry *prometheus.Registry
@@ -51,11 +51,11 @@ type world struct {
 	sequence uint64
 }
 
-func newWorld(t *testing.T, h manager.WorkerHeartbeat) *world {
+func newWorld(t *testing.T, db database, h manager.WorkerHeartbeat) *world {
 	t.Helper()
-	w := &world{engine: &engine{}, now: time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)}
+	w := &world{dsn: db(t), engine: &engine{}, now: time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)}
 	var err error
-	w.Store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "keyward.db"), store.Options{Now: func() time.Time {
+	w.Store, err = store.Open(t.Context(), w.dsn, store.Options{Now: func() time.Time {
 		w.now = w.now.Add(w.tick)
 		return w.now
 	}})
@@ -79,7 +79,7 @@ func (w *world) restartManager(t *testing.T) {
 	w.registry = prometheus.NewRegistry()
 	var err error
 	w.Service, err = heartbeat.New(w.Store, w.engine, heartbeat.Options{
-		Now: func() time.Time { return w.now }, Metrics: w.registry, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return w.now }, Background: []string{"files"}, Metrics: w.registry, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -211,8 +211,8 @@ func (w *world) told(t *testing.T, want ...string) {
 	}
 }
 
-func TestMisbehavingIsSuspended(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+func testMisbehavingIsSuspended(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
 	w.record(t, 9, denied)
 	if h := w.look(t); h.State != manager.Healthy {
 		t.Fatalf("after 9: %+v", h)
@@ -248,8 +248,8 @@ func TestMisbehavingIsSuspended(t *testing.T) {
 	}
 }
 
-func TestStuckIsTold(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+func testStuckIsTold(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
 	w.record(t, 30, same)
 	h := w.look(t)
 	const why = "github tools/call search was made 30 times"
@@ -269,8 +269,30 @@ func TestStuckIsTold(t *testing.T) {
 	}
 }
 
-func TestDownIsRestartedWithBackoff(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Down: manager.Restart})
+// testFilesAreBackground: a Worker that syncs its files again and again, with
+// targets that nobody has labelled, is none that makes one call again and again.
+func testFilesAreBackground(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{})
+	w.record(t, 40, func(_ int, r *policies.Record) {
+		r.Kind, r.Target, r.Method, r.Name = policies.KindHTTP, "files", "GET", "/files/workers/researcher/"
+	})
+	if h := w.look(t); h.State != manager.Healthy {
+		t.Fatalf("it is %+v", h)
+	}
+	w.change(t, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.CreateTarget(ctx, manager.NewTarget{ID: "files", TargetSpec: manager.TargetSpec{
+			Kind: policies.KindHTTP, Match: []snapshot.Match{{Path: "/files"}}, Labels: map[string]string{heartbeat.LabelBackground: "false"},
+		}})
+		return err
+	})
+	w.restartManager(t)
+	if h := w.look(t); h.State != manager.Stuck {
+		t.Errorf("where files are said to be work it is %+v", h)
+	}
+}
+
+func testDownIsRestartedWithBackoff(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Down: manager.Restart})
 	first := w.worker(t)
 	const why = "its container has ended: failed out of memory"
 	w.phase(manager.PhaseFailed, "out of memory")
@@ -296,10 +318,10 @@ func TestDownIsRestartedWithBackoff(t *testing.T) {
 	w.told(t, "is-down: "+why, "restart: "+why, "is-healthy: ", "is-down: "+why, "restart: "+why)
 }
 
-// TestBackoffIsByRecordedTimes: the log shows when the transaction was, which is a
+// testBackoffIsByRecordedTimes: the log shows when the transaction was, which is a
 // little after the look; the second restart must not seem to come too early.
-func TestBackoffIsByRecordedTimes(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Down: manager.Restart})
+func testBackoffIsByRecordedTimes(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Down: manager.Restart})
 	w.phase(manager.PhaseFailed, "out of memory")
 	w.tick = 7 * time.Millisecond
 	w.look(t)
@@ -325,8 +347,8 @@ func TestBackoffIsByRecordedTimes(t *testing.T) {
 	}
 }
 
-func TestIdleSleepsAndWakes(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{IdleStopSeconds: 1800})
+func testIdleSleepsAndWakes(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{IdleStopSeconds: 1800})
 	w.record(t, 1, same)
 	w.now = w.now.Add(29 * time.Minute)
 	if h := w.look(t); h.State != manager.IdleHealth || w.worker(t).Asleep {
@@ -369,8 +391,8 @@ func TestIdleSleepsAndWakes(t *testing.T) {
 	w.told(t, "is-idle: no request for 1750 s", "sleep: no request for 1820 s: put to sleep", "wake: ")
 }
 
-func TestOnlyTheSleepingAreWoken(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{})
+func testOnlyTheSleepingAreWoken(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{})
 	wake := func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.WakeWorker(ctx, "researcher", 0)
 		return err
@@ -386,8 +408,8 @@ func TestOnlyTheSleepingAreWoken(t *testing.T) {
 	}
 }
 
-func TestTheBackendIsAway(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Down: manager.Restart})
+func testTheBackendIsAway(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Down: manager.Restart})
 	w.away = true
 	if h := w.look(t); h.State != manager.Healthy {
 		t.Errorf("it is %+v", h)
@@ -427,7 +449,7 @@ func (w *world) publish(t *testing.T, text, data string) {
 	})
 }
 
-func TestRulesOfThePolicy(t *testing.T) {
+func testRulesOfThePolicy(t *testing.T, db database) {
 	for _, tt := range []struct {
 		name, rules, data string
 		want              manager.HealthState
@@ -450,7 +472,7 @@ func TestRulesOfThePolicy(t *testing.T) {
 		{name: "data in the place of a rule", data: `{"keyward": {"heartbeat": {"down": []}}}`, want: manager.Misbehaving, reason: "was denied 12 times", problem: "data of policy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, manager.WorkerHeartbeat{})
+			w := newWorld(t, db, manager.WorkerHeartbeat{})
 			w.publish(t, tt.rules, tt.data)
 			w.record(t, 12, denied)
 			h := w.look(t)
@@ -461,10 +483,10 @@ func TestRulesOfThePolicy(t *testing.T) {
 	}
 }
 
-// TestNamesAreHarmless: what a Worker calls its tools ends up in a reason, which
+// testNamesAreHarmless: what a Worker calls its tools ends up in a reason, which
 // PostgreSQL, a room and a terminal must be able to show.
-func TestNamesAreHarmless(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+func testNamesAreHarmless(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
 	w.record(t, 10, func(_ int, r *policies.Record) {
 		denied(0, r)
 		r.Name = "a\x00b\x1b[2J\n\xff" + strings.Repeat("é", 2000)
@@ -478,8 +500,8 @@ func TestNamesAreHarmless(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	w := newWorld(t, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
+func testMetrics(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
 	w.record(t, 10, denied)
 	w.look(t)
 	all, err := w.registry.Gather()

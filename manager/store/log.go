@@ -68,7 +68,9 @@ func (a *appender) add(e manager.Entry) error {
 }
 
 // searchable is s as PostgreSQL can keep it.
-func searchable(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
+func searchable(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\ufffd"), "\ufffd")
+}
 
 // insertRow inserts one row, for SQLite. insertColumns inserts any number of rows,
 // for PostgreSQL, where a round trip costs more than a row: each argument is a

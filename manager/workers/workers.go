@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -241,12 +242,10 @@ func (s *Service) forgive(worker string) {
 	delete(s.later, worker)
 }
 
-// short is an error as the store keeps it.
+// short is an error as the store keeps it. It may quote what an engine or a
+// registry said; PostgreSQL takes neither NUL nor half a character.
 func short(err error) string {
 	const most = 500
-	text := err.Error()
-	if len(text) > most {
-		text = text[:most]
-	}
-	return text
+	text := strings.ReplaceAll(err.Error(), "\x00", "")
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }

@@ -84,7 +84,7 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	workers, closeWorkers, err := c.Workers.service(s, log, registry, parts(rooms, files)...)
+	workers, closeWorkers, err := c.Workers.service(s, log, registry, files.Targets(), parts(rooms, files)...)
 	if err != nil {
 		return err
 	}

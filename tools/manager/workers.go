@@ -74,8 +74,9 @@ func (c *WorkersConfig) complete(dir string) error {
 }
 
 // service is what looks after Workers and watches them, and closes its backend. It
-// is nil for a Manager without.
-func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prometheus.Registerer, parts ...workers.Part) (*watched, func() error, error) {
+// is nil for a Manager without. Requests to targets in the background are no sign
+// of a Worker's work.
+func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prometheus.Registerer, background []string, parts ...workers.Part) (*watched, func() error, error) {
 	if c == nil {
 		return nil, func() error { return nil }, nil
 	}
@@ -92,7 +93,7 @@ func (c *WorkersConfig) service(s *store.Store, log *slog.Logger, registry prome
 	if err != nil {
 		return nil, nil, errors.Join(err, closeBackend())
 	}
-	h, err := heartbeat.New(s, backend, heartbeat.Options{Every: c.Heartbeat.Every, Log: log, Metrics: registry})
+	h, err := heartbeat.New(s, backend, heartbeat.Options{Every: c.Heartbeat.Every, Background: background, Log: log, Metrics: registry})
 	if err != nil {
 		return nil, nil, errors.Join(err, closeBackend())
 	}
