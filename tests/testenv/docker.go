@@ -49,6 +49,9 @@ func (d *Docker) Image(t testing.TB, name, binary string) string {
 	return id
 }
 
+// Log is what the engine has written.
+func (d *Docker) Log() string { return d.engine.Log() }
+
 // Get returns what the engine's API answers, such as /containers/NAME/json.
 func (d *Docker) Get(t testing.TB, path string) []byte {
 	t.Helper()

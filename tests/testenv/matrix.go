@@ -25,6 +25,7 @@ type Homeserver struct {
 	Name   string // server name, behind the colon of an ID
 	Secret string // shared secret that registers users
 
+	dir     string // its data
 	command Command
 	process *Process
 }
@@ -83,7 +84,8 @@ func StartDendrite(t testing.TB) *Homeserver {
 
 func newHomeserver(t testing.TB) (*Homeserver, string) {
 	t.Helper()
-	return &Homeserver{URL: "http://" + FreeAddr(t), Name: "localhost", Secret: rand.Text()}, t.TempDir()
+	dir := t.TempDir()
+	return &Homeserver{URL: "http://" + FreeAddr(t), Name: "localhost", Secret: rand.Text(), dir: dir}, dir
 }
 
 func port(t testing.TB, url string) string {
@@ -109,6 +111,12 @@ func (h *Homeserver) Start(t testing.TB) { t.Helper(); h.process = Start(t, h.co
 
 // Kill ends it as a power cut does.
 func (h *Homeserver) Kill() { h.process.Kill() }
+
+// Log is what it has written since it was last started.
+func (h *Homeserver) Log() string { return h.process.Log() }
+
+// Data is all that it keeps, file by file: databases, their logs of writes, media.
+func (h *Homeserver) Data(t testing.TB) []byte { t.Helper(); return contents(t, h.dir) }
 
 // A MatrixUser is an account with a token of its own.
 type MatrixUser struct {

@@ -15,7 +15,7 @@ type Peer string
 
 // The peers, each with the names of its binaries.
 const (
-	MinIO         Peer = "minio"          // minio
+	MinIO         Peer = "minio"          // minio, minio-user
 	Etcd          Peer = "etcd"           // server
 	KubeAPIServer Peer = "kube-apiserver" // kube-apiserver
 	Dendrite      Peer = "dendrite"       // dendrite, create-account, generate-keys
@@ -26,15 +26,24 @@ const (
 const peerTimeout = 45 * time.Minute
 
 // NeedPeer returns the folder with a peer's binaries. They are built once per
-// go.sum, with low priority, and kept in the cache folder.
+// go.sum and source of their module, with low priority, and kept in the cache
+// folder.
 func NeedPeer(t testing.TB, p Peer) string {
 	t.Helper()
 	module := filepath.Join(Root(t), "tools", "peers", string(p))
-	sum, err := os.ReadFile(filepath.Join(module, "go.sum"))
+	what := []string{string(p)}
+	sources, err := filepath.Glob(filepath.Join(module, "*", "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cachedWithin(t, peerTimeout, "peer", string(p), []string{string(p), string(sum)}, func(ctx context.Context, dir string) error {
+	for _, path := range append([]string{filepath.Join(module, "go.sum")}, sources...) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		what = append(what, string(b))
+	}
+	return cachedWithin(t, peerTimeout, "peer", string(p), what, func(ctx context.Context, dir string) error {
 		args := []string{"-n", "10", "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", peerFlags(p), "-o", dir + string(filepath.Separator), "tool"}
 		cmd := exec.CommandContext(ctx, "nice", args...)
 		cmd.Dir, cmd.Env = module, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")

@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"net/url"
@@ -22,6 +21,7 @@ type PostgreSQL struct {
 	bin string // folder with its programs
 	dir string // data and socket
 	as  *syscall.SysProcAttr
+	log Output
 }
 
 // NeedPostgreSQL starts a server that ends with the test.
@@ -82,10 +82,9 @@ func (p *PostgreSQL) dropPrivileges(t testing.TB) {
 
 func (p *PostgreSQL) start(t testing.TB) {
 	t.Helper()
-	var log bytes.Buffer
 	cmd := exec.Command(filepath.Join(p.bin, "postgres"), "-D", p.dir, "-k", p.dir, "-c", "listen_addresses=",
 		"-c", "fsync=off", "-c", "shared_buffers=32MB")
-	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = p.dir, p.as, &log, &log
+	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = p.dir, p.as, &p.log, &p.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +103,7 @@ func (p *PostgreSQL) start(t testing.TB) {
 		}
 		select {
 		case <-ended:
-			t.Fatalf("postgres ended:\n%s", log.Bytes())
+			t.Fatalf("postgres ended:\n%s", p.log.String())
 		case <-ctx.Done():
 			t.Fatal("postgres did not become ready")
 		case <-time.After(20 * time.Millisecond):
@@ -124,6 +123,9 @@ func (p *PostgreSQL) run(t testing.TB, program string, args ...string) {
 		t.Fatalf("%s: %v\n%s", filepath.Base(program), err, out)
 	}
 }
+
+// Log is what the server has written.
+func (p *PostgreSQL) Log() string { return p.log.String() }
 
 // Database makes an empty database and returns its DSN.
 func (p *PostgreSQL) Database(t *testing.T) string {
