@@ -10,6 +10,12 @@ import (
 	"keyward/manager"
 )
 
+// Places that know some of the keys, for they have issued them.
+const (
+	homeserverData = "the homeserver's database and media"
+	objectStore    = "the object store"
+)
+
 // findings are where it was searched for real keys, and how often one was there.
 type findings struct {
 	places map[string]bool
@@ -23,10 +29,20 @@ func (w *world) search(t *testing.T, when string, found *findings) {
 	everywhere := map[string][]byte{
 		"the log of the Manager's parts": []byte(w.log.String()),
 		"the log of the gateway":         []byte(w.gateway.Log()),
+		"the log of the engine":          []byte(w.Docker.Log()),
 		"the metrics":                    w.metrics(t),
+	}
+	if w.matrix != nil {
+		everywhere["the log of the homeserver"] = []byte(w.matrix.Log())
+		everywhere[homeserverData] = w.matrix.Data(t)
+	}
+	if w.minio != nil {
+		everywhere["the log of the object store"] = []byte(w.minio.Log())
+		everywhere[objectStore] = w.minio.Data(t)
 	}
 	if w.postgres != nil {
 		everywhere["the store on PostgreSQL, dumped"] = w.postgres.Dump(t, w.dsn)
+		everywhere["the log of PostgreSQL"] = []byte(w.postgres.Log())
 	} else {
 		everywhere["the store"] = w.files(t)
 		everywhere["the backup of the store"] = w.backup(t)
@@ -49,13 +65,20 @@ func (w *world) search(t *testing.T, when string, found *findings) {
 			everywhere["the log of "+name] = w.Get(t, "/v1.41/containers/"+of+"/logs?stdout=1&stderr=1")
 		}
 	}
+	// What is looked for must be where it is known to be, or the search is worth
+	// nothing.
+	for where, known := range w.known {
+		if !bytes.Contains(everywhere[where], []byte(known)) {
+			t.Errorf("%s: %q is not in %s, where it should be", when, known, where)
+		}
+	}
 	if found.places == nil {
 		found.places = map[string]bool{}
 	}
 	for where, content := range everywhere {
 		found.places[where] = true
 		for _, key := range w.keys {
-			if bytes.Contains(content, []byte(key)) {
+			if w.issued[key] != where && bytes.Contains(content, []byte(key)) {
 				found.keys++
 				t.Errorf("%s: a real key is in %s", when, where)
 			}

@@ -165,12 +165,34 @@ func (k *killable) step(t *testing.T, n int, ask func() error, done func() error
 	}()
 	select {
 	case <-dead:
+		k.bury(t)
 		k.process = testenv.Start(t, k.command)
 		<-ended
 		return true
 	case <-ended:
 		k.reaper.disarm()
 		return false
+	}
+}
+
+// bury ends the leases of a Manager that was killed, as their time would: with a
+// clock that is ahead.
+func (k *killable) bury(t *testing.T) {
+	t.Helper()
+	later := func() time.Time { return time.Now().Add(time.Hour) }
+	s, err := store.Open(t.Context(), k.dsn, store.Options{Now: later})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, name := range []string{"matrix", "workers"} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		s.Lead(ctx, name, "heir", func(context.Context) { cancel() }, func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		cancel()
 	}
 }
 

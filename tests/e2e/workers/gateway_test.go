@@ -21,8 +21,8 @@ import (
 	"keyward/tools/dockerd"
 )
 
-// routes are those of a gateway, and the clusters that they lead to.
-var routes = map[string]string{"mcp": "/mcp", "llm": "/v1", "matrix": "/_matrix"}
+// routes are those of a gateway, by the clusters that they lead to.
+var routes = map[string]string{"mcp": "path: /mcp", "llm": "path: /v1", "matrix": "path: /_matrix", "files": "path: /files", "objects": "path: /keyward, host_rewrite: objects.keyward"}
 
 // startGateway runs a gateway that follows the store, and a backend whose Workers
 // reach it.
@@ -56,9 +56,9 @@ func (w *world) startGateway(t *testing.T, envoy bool, token string, clusters ma
 		fmt.Fprintf(&c, "- {name: %s, urls: [\"http://%s\"]}\n", name, at)
 	}
 	c.WriteString("routes:\n")
-	for name, path := range routes {
+	for name, route := range routes {
 		if clusters[name] != "" {
-			fmt.Fprintf(&c, "- {name: %s, path: %s, cluster: %[1]s, timeout: 0s}\n", name, path)
+			fmt.Fprintf(&c, "- {name: %s, %s, cluster: %[1]s, timeout: 0s}\n", name, route)
 		}
 	}
 	c.WriteString("plugins:\n")

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"keyward/manager"
 	"keyward/manager/store"
+	"keyward/plugins/snapshot"
 	"keyward/tests/testenv"
 	"keyward/tools/demo/upstream"
 )
@@ -24,8 +26,8 @@ func TestAWorkerWorks(t *testing.T) {
 		name string
 		as   setting
 	}{
-		{"embedded gateway and SQLite", setting{matrix: true}},
-		{"Envoy and PostgreSQL", setting{matrix: true, envoy: true, postgres: true}},
+		{"embedded gateway and SQLite", setting{matrix: true, files: true}},
+		{"Envoy and PostgreSQL", setting{matrix: true, files: true, envoy: true, postgres: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { life(t, newWorld(t, tt.as), &found) })
 	}
@@ -48,6 +50,8 @@ func life(t *testing.T, w *world, found *findings) {
 	w.inspect(t)
 	place, token := w.checkRoom(t, "researcher")
 	w.keys = append(w.keys, token) // the Worker must not have it
+	w.issued[token] = homeserverData
+	w.known = map[string]string{objectStore: "what the Worker wrote", homeserverData: "hello from the container", "the log of the homeserver": "PUT"}
 	w.search(t, "while it runs", found)
 
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
@@ -66,6 +70,21 @@ func life(t *testing.T, w *world, found *findings) {
 		t.Error("the rotation kept the token")
 	}
 	w.search(t, "after a rotation", found)
+	w.faults(t)
+	w.works(t)
+	w.search(t, "after faults", found)
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.SetConsumerState(ctx, manager.ConsumerPrefix+"researcher", 0, snapshot.Revoked)
+		return err
+	})
+	w.until(t, "its container is stopped", func() error {
+		i, err := w.backend.Instance(t.Context(), "researcher")
+		if err == nil && i.Phase != manager.PhaseStopped {
+			err = fmt.Errorf("it is %+v", i)
+		}
+		return err
+	})
+	w.search(t, "after it was revoked", found)
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
 		_, err := tx.DeleteWorker(ctx, "researcher", 0)
 		return err
@@ -82,6 +101,20 @@ func life(t *testing.T, w *world, found *findings) {
 	}
 	w.checkLeft(t, "researcher", place, token)
 	w.search(t, "at the end", found)
+}
+
+// faults kill what a Worker works with, and the Worker, which is made anew then.
+func (w *world) faults(t *testing.T) {
+	t.Helper()
+	w.minio.Kill()
+	w.matrix.Kill()
+	w.minio.Start(t)
+	w.matrix.Start(t)
+	w.Do(t, http.MethodDelete, "/v1.41/containers/keyward-worker-researcher?force=1", nil)
+	w.change(t, func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.ResetWorker(ctx, "researcher", 0)
+		return err
+	})
 }
 
 // roomGrant is what a Worker needs of Matrix to speak in its room.
@@ -113,6 +146,9 @@ func (w *world) works(t *testing.T) manager.Worker {
 		if !strings.HasPrefix(deeds[deed], want) {
 			t.Errorf("%s: it got %q, want %q", deed, deeds[deed], want)
 		}
+	}
+	if w.minio != nil && deeds["file"] != "what the Worker wrote" {
+		t.Errorf("its file: %s", deeds["file"])
 	}
 	if w.matrix != nil && deeds["room"] != "hello from the container" {
 		t.Errorf("its words in its room: %s", deeds["room"])

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,24 +37,28 @@ type world struct {
 	key      *seal.PrivateKey // of the gateway
 	gateway  interface{ Log() string }
 	backend  *docker.Docker
-	keys     []string // real ones, which must be nowhere
+	keys     []string          // real ones, which must be nowhere
+	issued   map[string]string // of keys that the place knows which has issued them
 	postgres *testenv.PostgreSQL
 	dsn      string
-	matrix   *homeserver // nil: there is none
+	matrix   *homeserver          // nil: there is none
+	minio    *testenv.ObjectStore // nil: there is none
+	parts    []workers.Part
+	known    map[string]string // what is in a place that is searched for keys
 }
 
 // A setting is a kind of world.
-type setting struct{ envoy, postgres, matrix bool }
+type setting struct{ envoy, postgres, matrix, files bool }
 
 func newWorld(t *testing.T, as setting) *world {
 	t.Helper()
-	w := &world{Docker: testenv.StartDocker(t), dir: t.TempDir(), registry: prometheus.NewRegistry()}
+	w := &world{Docker: testenv.StartDocker(t), dir: t.TempDir(), registry: prometheus.NewRegistry(), issued: map[string]string{}}
 	w.open(t, as.postgres)
 	var err error
 	if w.key, err = seal.GenerateKey(); err != nil {
 		t.Fatal(err)
 	}
-	mcp, llm := w.upstreams(t)
+	mcp, llm, keys := w.upstreams(t)
 	clusters := map[string]string{"mcp": mcp, "llm": llm}
 	targets := []manager.NewTarget{
 		{ID: "github", TargetSpec: manager.TargetSpec{Kind: policies.KindMCP, Credential: "github", Match: []snapshot.Match{{Route: "mcp", Path: "/mcp"}}}},
@@ -63,6 +69,12 @@ func newWorld(t *testing.T, as setting) *world {
 		clusters["matrix"] = strings.TrimPrefix(w.matrix.URL, "http://")
 		targets = append(targets, matrixTarget)
 	}
+	if as.files {
+		clusters["files"], keys["files"] = w.startFiles(t)
+		clusters["objects"] = strings.TrimPrefix(w.minio.URL, "http://")
+		targets = append(targets, fileTargets...)
+	}
+	w.keys = append(w.keys, slices.Collect(maps.Values(keys))...)
 	var token string
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
 		g, err := tx.CreateGateway(ctx, manager.GatewaySpec{ID: "gateway"})
@@ -73,11 +85,11 @@ func newWorld(t *testing.T, as setting) *world {
 		if _, err := tx.AddSealingKey(ctx, manager.SealingKeySpec{Public: w.key.Public().String()}); err != nil {
 			return err
 		}
-		for i, target := range targets {
+		for _, target := range targets {
 			target.Upstream = snapshot.Upstream{Clusters: []string{target.Match[0].Route}}
 			target.Inject = &snapshot.Inject{Form: snapshot.Bearer}
 			if target.Credential != "" {
-				if err := enrol(ctx, tx, w.key, target, w.keys[i]); err != nil {
+				if err := enrol(ctx, tx, w.key, target, keys[target.Credential]); err != nil {
 					return err
 				}
 			}
@@ -107,15 +119,16 @@ func (w *world) open(t *testing.T, postgres bool) {
 	t.Cleanup(func() { w.Close() })
 }
 
-// upstreams run servers that accept their real keys only, and return where.
-func (w *world) upstreams(t *testing.T) (mcp, llm string) {
+// upstreams run servers that accept their real keys only, and return where, with
+// the keys by their credentials.
+func (w *world) upstreams(t *testing.T) (mcp, llm string, keys map[string]string) {
 	t.Helper()
-	w.keys = []string{"ghp_" + rand.Text(), "sk-" + rand.Text()}
-	m := httptest.NewServer(upstream.MCP(w.keys[0], &upstream.Counter{}))
+	keys = map[string]string{"github": "ghp_" + rand.Text(), "llm": "sk-" + rand.Text()}
+	m := httptest.NewServer(upstream.MCP(keys["github"], &upstream.Counter{}))
 	t.Cleanup(m.Close)
-	l := httptest.NewServer(upstream.LLM(w.keys[1], &upstream.Counter{}))
+	l := httptest.NewServer(upstream.LLM(keys["llm"], &upstream.Counter{}))
 	t.Cleanup(l.Close)
-	return m.Listener.Addr().String(), l.Listener.Addr().String()
+	return m.Listener.Addr().String(), l.Listener.Addr().String(), keys
 }
 
 func enrol(ctx context.Context, tx *store.Tx, gateway *seal.PrivateKey, target manager.NewTarget, key string) error {
@@ -156,7 +169,7 @@ func (w *world) publish(t *testing.T, ctx context.Context, tx *store.Tx) error {
 // homeserver.
 func (w *world) startWorkers(t *testing.T) {
 	t.Helper()
-	var parts []workers.Part
+	parts := w.parts
 	if w.matrix != nil {
 		rooms := w.matrix.service(t, w)
 		run(t, rooms.Run)

@@ -1,8 +1,8 @@
 // Command agent is a Worker that does its job with nothing but its environment: it
 // lists its tools, calls one that it may and one that it may not, asks for the key
-// that it was sent with, asks a model, and speaks in its room, if it has one. It
-// writes what came of each as a line of JSON. It is a static binary for an empty
-// image.
+// that it was sent with, asks a model, and speaks in its room and keeps a file, if
+// it has them. It writes what came of each as a line of JSON. It is a static binary
+// for an empty image.
 package main
 
 import (
@@ -39,6 +39,7 @@ func main() {
 		{"echo", tool("debug.headers", `{}`)},
 		{"chat", chat},
 		{"room", speak},
+		{"file", keep},
 	} {
 		said, err := d.do()
 		if err != nil {
@@ -145,6 +146,53 @@ func speak() (string, error) {
 	err := call(http.MethodPut, matrix+"rooms/"+url.PathEscape(joined.Rooms[0])+"/send/m.room.message/"+rand.Text(), auth,
 		fmt.Sprintf(`{"msgtype":"m.text","body":%q}`, text), &sent)
 	return text, err
+}
+
+// keep writes a file of its own, unless that is there, and reads it.
+func keep() (string, error) {
+	const text = "what the Worker wrote"
+	gateway, auth := os.Getenv("KEYWARD_GATEWAY"), "Bearer "+os.Getenv("KEYWARD_TOKEN")
+	name := gateway + "/files/workers/" + os.Getenv("KEYWARD_WORKER") + "/notes.md"
+	var l link
+	if err := call(http.MethodPut, name, auth, fmt.Sprintf(`{"size":%d,"create":true}`, len(text)), &l); err != nil {
+		return "", err
+	}
+	if status, b, err := l.follow(gateway, auth, text); err != nil || status != http.StatusOK && status != http.StatusPreconditionFailed {
+		return "", fmt.Errorf("%d %.200s, %w", status, b, err)
+	}
+	var found struct{ Link link }
+	if err := call(http.MethodGet, name, auth, "", &found); err != nil {
+		return "", err
+	}
+	status, b, err := found.Link.follow(gateway, auth, "")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%d %.200s", status, b)
+	}
+	return string(b), err
+}
+
+// A link does one thing to one object.
+type link struct {
+	Method, URL string
+	Headers     map[string]string
+}
+
+func (l link) follow(gateway, auth, body string) (status int, answer []byte, err error) {
+	req, err := http.NewRequest(l.Method, gateway+l.URL, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	for k, v := range l.Headers {
+		req.Header.Set(k, v)
+	}
+	req.Header.Set("Authorization", auth)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	return res.StatusCode, b, err
 }
 
 // call reads a JSON answer. A gateway hears of a new Worker within a moment: what
