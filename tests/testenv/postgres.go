@@ -22,6 +22,9 @@ type PostgreSQL struct {
 	dir string // data and socket
 	as  *syscall.SysProcAttr
 	log Output
+
+	server *os.Process
+	ended  chan struct{} // closed when the server has
 }
 
 // NeedPostgreSQL starts a server that ends with the test.
@@ -88,8 +91,12 @@ func (p *PostgreSQL) start(t testing.TB) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	p.server, p.ended = cmd.Process, ended
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGINT) // "fast": ends sessions, then itself
 		<-ended
@@ -109,6 +116,19 @@ func (p *PostgreSQL) start(t testing.TB) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// Crash ends the server and all its sessions at once, so that it has to recover
+// when it is started again.
+func (p *PostgreSQL) Crash() {
+	_ = p.server.Signal(syscall.SIGQUIT) // "immediate"
+	<-p.ended
+}
+
+// Start starts the server again.
+func (p *PostgreSQL) Start(t testing.TB) {
+	t.Helper()
+	p.start(t)
 }
 
 func (p *PostgreSQL) command(ctx context.Context, program string, args ...string) *exec.Cmd {
