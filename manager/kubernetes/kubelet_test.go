@@ -20,11 +20,14 @@ import (
 
 // A kubelet plays scheduler and node: it binds Pods, says that they run, and lets
 // those go that are to end. The API server asks it for logs.
-type kubelet struct{ *testenv.Kubernetes }
+type kubelet struct {
+	*testenv.Kubernetes
+	seen func(corev1.Pod) // is told of Pods when they are bound
+}
 
-func startKubelet(t *testing.T, api *testenv.Kubernetes) {
+func startKubelet(t *testing.T, api *testenv.Kubernetes, seen func(corev1.Pod)) {
 	t.Helper()
-	k := kubelet{api}
+	k := kubelet{api, seen}
 	logs := httptest.NewTLSServer(http.HandlerFunc(serveLogs))
 	t.Cleanup(logs.Close)
 	_, port, err := net.SplitHostPort(logs.Listener.Addr().String())
@@ -91,6 +94,7 @@ func (k kubelet) look(ctx context.Context) error {
 		case pod.DeletionTimestamp != nil:
 			_, _, err = k.Do(ctx, http.MethodDelete, one+"?gracePeriodSeconds=0", "", nil)
 		case pod.Spec.NodeName == "":
+			k.seen(pod)
 			binding := `{"apiVersion":"v1","kind":"Binding","metadata":{"name":"` + pod.Name + `"},"target":{"apiVersion":"v1","kind":"Node","name":"node"}}`
 			_, _, err = k.Do(ctx, http.MethodPost, one+"/binding", "application/json", []byte(binding))
 		case pod.Status.Phase == corev1.PodPending && len(pod.Status.ContainerStatuses) == 0:
@@ -103,7 +107,23 @@ func (k kubelet) look(ctx context.Context) error {
 	return nil
 }
 
+// images are what the kubelet reports of some images, by the digit that their
+// digest is made of. It gets the others, and finds no program in them.
+var images = map[string]string{
+	"1": `{"waiting":{"reason":"ErrImagePull","message":"rpc error: code = NotFound desc = canary: not found"}}`,
+	"2": `{"waiting":{"reason":"ImagePullBackOff","message":"canary: dial tcp: i/o timeout"}}`,
+	"3": `{"waiting":{"reason":"RunContainerError","message":"canary"}}`,
+}
+
 func statusOf(pod corev1.Pod) string {
+	if pod.Labels["keyward.dev/fetch"] != "" {
+		image := pod.Spec.Containers[0].Image
+		state, ok := images[image[len(image)-1:]]
+		if !ok {
+			state = `{"terminated":{"exitCode":128,"reason":"StartError"}}`
+		}
+		return `{"phase":"Pending","containerStatuses":[{"name":"worker","image":"i","imageID":"","ready":false,"restartCount":0,"state":` + state + `}]}`
+	}
 	if status, ok := states[pod.Labels["keyward.dev/worker"]]; ok {
 		return status
 	}

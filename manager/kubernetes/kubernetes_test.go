@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +34,8 @@ const namespace = "keyward-workers"
 // that the test plays.
 type world struct {
 	*testenv.Kubernetes
-	opt kubernetes.Options // as the Manager's service account
+	opt      kubernetes.Options // as the Manager's service account
+	fetching sync.Map           // Pods that got an image, by that
 }
 
 func newWorld(t *testing.T) *world {
@@ -63,7 +65,11 @@ metadata: {name: keyward-manager, namespace: keyward}
 		GatewayIP:  "10.0.0.7",
 		To:         kubernetes.Gateway{Namespace: "higress-system", Labels: map[string]string{"app": "higress-gateway"}, Port: 80},
 	}
-	startKubelet(t, w.Kubernetes)
+	startKubelet(t, w.Kubernetes, func(pod corev1.Pod) {
+		if pod.Labels["keyward.dev/fetch"] != "" {
+			w.fetching.Store(pod.Spec.Containers[0].Image, pod)
+		}
+	})
 	return w
 }
 
@@ -124,6 +130,7 @@ func TestKubernetes(t *testing.T) {
 	t.Run("the namespace refuses less", func(t *testing.T) { testAdmission(t, w) })
 	t.Run("a Worker reaches the gateway alone", func(t *testing.T) { testPolicy(t, w) })
 	t.Run("what is another's is not taken over", func(t *testing.T) { testForeign(t, w) })
+	t.Run("an image is got before a Pod is touched", func(t *testing.T) { testFetch(t, w) })
 	t.Run("phases are those of the Pod", func(t *testing.T) { testPhases(t, w) })
 	t.Run("a quota refuses, and the next launch goes on", func(t *testing.T) { testQuota(t, w) })
 	t.Run("the Role is enough for nothing else", func(t *testing.T) { testRole(t, w) })

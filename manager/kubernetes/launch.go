@@ -30,7 +30,7 @@ func (k *Kubernetes) Launch(ctx context.Context, l manager.Launch) (manager.Inst
 	if l.Run == "" || !manager.ValidID(l.Worker) {
 		return manager.Instance{}, fmt.Errorf("kubernetes: launch of %q: %w", l.Worker, manager.ErrInvalid)
 	}
-	if err := k.Fetch(ctx, l.Spec.Image); err != nil {
+	if err := checkImage(l.Spec.Image); err != nil {
 		return manager.Instance{}, err
 	}
 	pod, err := k.pod(ctx, l.Worker)
@@ -41,15 +41,6 @@ func (k *Kubernetes) Launch(ctx context.Context, l manager.Launch) (manager.Inst
 		return manager.Instance{}, fmt.Errorf("kubernetes: launch %q: %w", l.Worker, err)
 	}
 	return k.Instance(ctx, l.Worker)
-}
-
-// Fetch implements [manager.Launcher]. Whether a registry has an image shows only
-// once a node has pulled it.
-func (k *Kubernetes) Fetch(_ context.Context, image string) error {
-	if !byDigest(image) {
-		return &manager.FieldError{Field: "image", Why: "must be NAME@sha256:...: a cluster's nodes get it from a registry"}
-	}
-	return nil
 }
 
 func (k *Kubernetes) launch(ctx context.Context, l manager.Launch) error {
