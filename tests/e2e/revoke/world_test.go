@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -40,7 +41,7 @@ type world struct {
 	number  uint64 // version of the credential
 
 	dir         string               // of the Manager
-	addresses   [3]string            // of its API, operations and gateways
+	addresses   [4]string            // of its API, operations, gateways and agents
 	stopManager func()               // and waits for its end
 	options     testenv.EnvoyOptions // of every Envoy
 }
@@ -94,7 +95,7 @@ func newWorldWithoutEnvoy(t *testing.T) *world {
 	w.options = testenv.EnvoyOptions{
 		Keys: private, Token: gateway.Secret,
 		Manager:   &live.Config{Cluster: "manager", Authority: "manager", Key: public, MaxStale: 10 * time.Minute},
-		Upstreams: map[string]string{"api": upstream.Listener.Addr().String(), "manager": w.addresses[2]},
+		Upstreams: map[string]string{"api": upstream.Listener.Addr().String(), "manager": w.addresses[2], "mcp": w.addresses[3]},
 	}
 	return w
 }
@@ -115,8 +116,8 @@ func (w *world) configureManager() {
 	for i := range w.addresses {
 		w.addresses[i] = testenv.FreeAddr(w)
 	}
-	text := fmt.Sprintf("store: {dsn: keyward.db}\napi: {listen: %s}\noperations: {listen: %s}\ngateways: {listen: %s}\n",
-		w.addresses[0], w.addresses[1], w.addresses[2])
+	text := fmt.Sprintf("store: {dsn: keyward.db}\napi: {listen: %s}\noperations: {listen: %s}\ngateways: {listen: %s}\nagents: {listen: %s}\n",
+		w.addresses[0], w.addresses[1], w.addresses[2], w.addresses[3])
 	w.must(os.WriteFile(filepath.Join(w.dir, "manager.yaml"), []byte(text), 0o600))
 }
 
@@ -154,13 +155,8 @@ func (w *world) startManager() {
 func (w *world) fill() {
 	w.Helper()
 	ctx, none := w.Context(), client.Request{}
-	rego, err := os.ReadFile(filepath.Join(testenv.Root(w), "policy.rego"))
-	w.must(err)
-	policy, _, err := w.api.CreatePolicy(ctx, none, nouns.PolicySpec{PolicySource: nouns.PolicySource{Modules: map[string]string{"policy.rego": string(rego)}}})
-	w.must(err)
-	_, _, err = w.api.PublishPolicy(ctx, none, policy.ID)
-	w.must(err)
-	_, _, err = w.api.EnrolCredential(ctx, none, nouns.CredentialSpec{ID: "api", CredentialSealed: w.sealed()})
+	w.publish(nil, "policy.rego")
+	_, _, err := w.api.EnrolCredential(ctx, none, nouns.CredentialSpec{ID: "api", CredentialSealed: w.sealed()})
 	w.must(err)
 	_, _, err = w.api.CreateTarget(ctx, none, nouns.NewTarget{ID: "api", TargetSpec: nouns.TargetSpec{
 		Kind: policies.KindHTTP, Match: []snapshot.Match{{Route: "api"}}, Upstream: snapshot.Upstream{Clusters: []string{"api"}},
@@ -172,6 +168,22 @@ func (w *world) fill() {
 	w.token, _, err = w.api.IssueToken(ctx, none, nouns.TokenSpec{Consumer: "worker"})
 	w.must(err)
 	w.must(w.allow(ctx, none))
+}
+
+// publish lets these files of the repository decide, and more modules by name.
+func (w *world) publish(more map[string]string, files ...string) {
+	w.Helper()
+	modules := map[string]string{}
+	maps.Copy(modules, more)
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(testenv.Root(w), f))
+		w.must(err)
+		modules[filepath.Base(f)] = string(b)
+	}
+	policy, _, err := w.api.CreatePolicy(w.Context(), client.Request{}, nouns.PolicySpec{PolicySource: nouns.PolicySource{Modules: modules}})
+	w.must(err)
+	_, _, err = w.api.PublishPolicy(w.Context(), client.Request{}, policy.ID)
+	w.must(err)
 }
 
 func (w *world) allow(ctx context.Context, r client.Request) error {
@@ -193,10 +205,14 @@ func (w *world) sealed() nouns.CredentialSealed {
 	w.Helper()
 	key := "sk-" + rand.Text()
 	w.keys.add(key)
+	return w.seal("api", w.number, key, snapshot.Upstream{Clusters: []string{"api"}})
+}
+
+func (w *world) seal(id string, version uint64, key string, up snapshot.Upstream) nouns.CredentialSealed {
+	w.Helper()
 	secret, err := seal.NewSecret([]byte(key))
 	w.must(err)
-	up := snapshot.Upstream{Clusters: []string{"api"}}
-	s, err := seal.Seal(w.sealing.Public(), secret, seal.For(&snapshot.Credential{ID: "api", Version: w.number, Upstream: up}))
+	s, err := seal.Seal(w.sealing.Public(), secret, seal.For(&snapshot.Credential{ID: id, Version: version, Upstream: up}))
 	w.must(err)
 	return nouns.CredentialSealed{Upstream: up, Sealed: []snapshot.Sealed{s}}
 }
