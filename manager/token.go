@@ -45,7 +45,7 @@ func (s TokenSpec) Validate(now time.Time) error {
 // A TokenRotation says how a token gives way to its successor.
 type TokenRotation struct {
 	OverlapSeconds int64     `json:"overlap_seconds,omitzero" minimum:"0" maximum:"7776000" doc:"How long the old token lives on; 0: it ends at once"`
-	Expires        time.Time `json:"expires,omitzero" doc:"When the new token ends; absent: never"`
+	Expires        time.Time `json:"expires,omitzero" doc:"When the new token ends; absent: after as long a time as the old one was issued for"`
 }
 
 // Validate checks r.

@@ -143,6 +143,9 @@ func (t *Tx) RotateToken(ctx context.Context, id string, version uint64, r manag
 	if !old.Live(t.at) || old.ReplacedBy != "" {
 		return none, &manager.Error{Kind: manager.KindToken, ID: id, Err: manager.ErrState, Why: "it has ended or been rotated"}
 	}
+	if r.Expires.IsZero() && !old.Expires.IsZero() { // a token that ends has no successor that does not
+		r.Expires = cut(t.at.Add(old.Expires.Sub(old.Created)))
+	}
 	issued, err := t.IssueToken(ctx, manager.TokenSpec{Consumer: old.Consumer, Note: old.Note, Expires: r.Expires})
 	if err != nil {
 		return none, err

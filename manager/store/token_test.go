@@ -123,11 +123,15 @@ func testRotateToken(t *testing.T, f *fixture) {
 		t.Errorf("rotated without overlap: %+v, %v, want it ended", gone, err)
 	}
 	short := get(t, f, issue(manager.TokenSpec{Consumer: w.consumer.ID, Expires: f.clock().Add(time.Minute)}))
-	get(t, f, rotate(short.Object.ID, manager.TokenRotation{OverlapSeconds: 3600}))
+	if next := get(t, f, rotate(short.Object.ID, manager.TokenRotation{OverlapSeconds: 3600})); !next.Object.Expires.Equal(f.clock().Add(time.Minute)) {
+		t.Errorf("the successor of a token for a minute ends at %v", next.Object.Expires)
+	}
 	if got, err := f.Token(t.Context(), short.Object.ID); err != nil || !got.Expires.Equal(short.Object.Expires) {
 		t.Errorf("the overlap lengthened a token's life to %v, %v", got.Expires, err)
 	}
-	_ = last
+	if !last.Object.Expires.IsZero() {
+		t.Errorf("the successor of a token without an end ends at %v", last.Object.Expires)
+	}
 }
 
 func testAdminTokens(t *testing.T, f *fixture) {

@@ -53,6 +53,6 @@ func newAdminTokenIssue() *cobra.Command {
 	}))
 	cmd.Flags().StringVar(&role, "role", string(manager.Auditor), "auditor, operator or admin")
 	must(cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"auditor", "operator", "admin"}, cobra.ShellCompDirectiveNoFileComp)))
-	whenFlag(cmd, &expires, "expires", "when it ends")
+	whenFlag(cmd, &expires, "expires", "when it ends", "never")
 	return cmd
 }

@@ -68,7 +68,7 @@ func (f *grantForm) flags(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.arguments, "argument", nil, "`TOOL:NAME=VALUE`: an argument that must be there and have this value, or one of those repeated")
 	fl.StringSliceVar(&f.methods, "method", nil, "HTTP `method`, for an llm or http target (default all)")
 	fl.StringSliceVar(&f.paths, "prefix", nil, "path `prefix` by whole segments, for an llm or http target (default all)")
-	whenFlag(cmd, &f.expires, "expires", "when it ends")
+	whenFlag(cmd, &f.expires, "expires", "when it ends", "never")
 }
 
 // apply changes spec by the flags that were given.

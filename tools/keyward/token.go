@@ -57,7 +57,7 @@ func newTokenIssue() *cobra.Command {
 		})
 	}))
 	cmd.Flags().StringVar(&note, "note", "", "free text")
-	whenFlag(cmd, &expires, "expires", "when it ends")
+	whenFlag(cmd, &expires, "expires", "when it ends", "never")
 	return cmd
 }
 
@@ -95,6 +95,6 @@ overlap, or ends at once without one.`,
 		})
 	}))
 	cmd.Flags().Var(&overlap, "overlap", "how long the old token lives on, such as 1h or 7d")
-	whenFlag(cmd, &expires, "expires", "when the new token ends")
+	whenFlag(cmd, &expires, "expires", "when the new token ends", "after as long a time as the old one was issued for")
 	return cmd
 }

@@ -12,10 +12,8 @@ import (
 // A when is the value of a flag that takes an end: a time, or how long from now.
 type when struct{ time.Time }
 
-const whenUsage = "such as 8h, 30d or 2027-01-31T12:00:00Z; absent: never"
-
-func whenFlag(cmd *cobra.Command, w *when, name, usage string) {
-	cmd.Flags().Var(w, name, usage+", "+whenUsage)
+func whenFlag(cmd *cobra.Command, w *when, name, usage, absent string) {
+	cmd.Flags().Var(w, name, usage+", such as 8h, 30d or 2027-01-31T12:00:00Z; absent: "+absent)
 }
 
 func (w *when) String() string { return timeCell(w.Time) }
