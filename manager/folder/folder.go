@@ -51,6 +51,9 @@ type Watcher struct {
 // New returns a watcher of a folder, which must be there.
 func New(dir string, s *store.Store, c manager.Compiler, log *slog.Logger) (*Watcher, error) {
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%q is not there: make the folder, with a policy in it", dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) err
 	var policies *folder.Watcher
 	if c.PolicyDir != "" {
 		if policies, err = folder.New(c.PolicyDir, s, rego.Compiler{}, log); err != nil {
-			return err
+			return fmt.Errorf("policyDir: %w", err)
 		}
 	}
 	forwarders, err := c.Log.Forward.forwarders(ctx, s, log, registry)
