@@ -47,10 +47,13 @@ var clockBuiltins = []builtin{
 	{"time.now_ns", 0, func(vm *VM, _ []Value) (Value, error) { return Int(vm.now), nil }},
 }
 
-// traceBuiltins note something for an explanation, which the engine does not make.
+// traceBuiltins note something for an explanation.
 var traceBuiltins = []builtin{
-	{"trace", 1, func(_ *VM, a []Value) (Value, error) {
-		_, err := strOperand("trace", a, 0)
+	{"trace", 1, func(vm *VM, a []Value) (Value, error) {
+		text, err := strOperand("trace", a, 0)
+		if err == nil {
+			vm.note(text)
+		}
 		return Bool(true), err
 	}},
 }

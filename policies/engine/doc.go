@@ -3,7 +3,8 @@
 // A policy is compiled elsewhere, by policies/compile, into a program. [Load]
 // decodes and checks it; a [VM] of the [Program] answers questions: [VM.Begin] a
 // decision about an input, then [VM.Eval] one entrypoint or several, which share
-// what they have in common. [VM.AppendRules] says which rules made the answer.
+// what they have in common. [VM.AppendRules] says which rules made the answer, and
+// [VM.Trace] is told each step, if the program was compiled for that.
 //
 // The package is pure Go without reflection on the hot path, imports nothing of
 // OPA, and is small enough to be linked into a WebAssembly module. It means what

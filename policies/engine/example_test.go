@@ -20,11 +20,13 @@ allow if "clerk" in input.roles
 `
 
 // program is what a compiler hands out, which need not be where the engine is.
-func program() []byte {
+func program() []byte { return compiled(false) }
+
+func compiled(trace bool) []byte {
 	r, err := compile.Compile(compile.Source{
 		Modules: map[string]string{"shop.rego": policy},
 		Data:    map[string]any{"orders": map[string]any{"o1": map[string]any{"owner": "ann"}}},
-	}, compile.Options{Entrypoints: []string{"shop/allow"}})
+	}, compile.Options{Entrypoints: []string{"shop/allow"}, Trace: trace})
 	if err != nil {
 		panic(err)
 	}
@@ -104,4 +106,34 @@ func ExampleVM_Cancel() {
 	_, err = vm.Eval(allow)
 	fmt.Println(err)
 	// Output: shop.rego:6: eval_cancel_error
+}
+
+// A program that was compiled to be traced tells each step.
+func ExampleVM_Trace() {
+	prog, err := engine.Load(compiled(true))
+	if err != nil {
+		panic(err)
+	}
+	allow, _ := prog.Entrypoint("shop/allow")
+	vm := prog.NewVM(engine.Limits{})
+	vm.Trace(func(e engine.Event) {
+		fmt.Println(e.Location, e.Step, e.Text, e.Values)
+	})
+	input, err := engine.ParseJSON([]byte(`{"user": "bob", "order": "o1", "roles": ["clerk"]}`), engine.JSONLimits{})
+	if err != nil {
+		panic(err)
+	}
+	vm.Begin(input, 0)
+	if _, err := vm.Eval(allow); err != nil {
+		panic(err)
+	}
+	// Output:
+	// shop.rego:8 Enter data.shop.allow []
+	// shop.rego:8 Eval input.order []
+	// shop.rego:8 Eval input.user == data.orders[input.order].owner []
+	// shop.rego:8 Fail input.user == data.orders[input.order].owner ["bob" "ann"]
+	// shop.rego:10 Enter data.shop.allow []
+	// shop.rego:10 Eval input.roles []
+	// shop.rego:10 Eval "clerk" in input.roles []
+	// shop.rego:10 Exit data.shop.allow [true]
 }

@@ -144,6 +144,8 @@ func (k *maker) field(f *Function, in *Instr, kind field) int32 {
 		return f.Start + k.next(int(f.End-f.Start))
 	case size:
 		return k.next(4)
+	case step:
+		return k.next(int(stepCount))
 	case decideIndex:
 		return f.Decide
 	case ruleIndex:
@@ -190,6 +192,11 @@ func FuzzInstructions(f *testing.F) {
 		}
 		e, _ := p.Entrypoint("p")
 		vm := p.NewVM(Limits{Instructions: 5_000, Memory: 1 << 20, Depth: 32, Output: 1 << 12})
+		vm.Trace(func(e Event) {
+			for _, v := range e.Values {
+				ordinary(t, v)
+			}
+		})
 		first, firstErr := hostileEval(t, vm, e, input)
 		again, againErr := hostileEval(t, vm, e, input)
 		if first != again || firstErr != againErr {
@@ -222,5 +229,42 @@ func ordinary(t *testing.T, v Value) {
 		}
 		ordinary(t, k)
 		ordinary(t, e)
+	}
+}
+
+// TestNothingIsMadeOfWhatIsUndefined runs what no compiler makes: it puts a register
+// that was never set into a collection.
+func TestNothingIsMadeOfWhatIsUndefined(t *testing.T) {
+	const made, unset, name = 2, 3, ^0
+	for _, code := range [][]Instr{
+		{{Op: OpArray, A: made}, {Op: OpAppend, A: made, B: unset}},
+		{{Op: OpSet, A: made}, {Op: OpAdd, A: made, B: unset}},
+		{{Op: OpObject, A: made}, {Op: OpInsert, A: made, B: name, C: unset}},
+		{{Op: OpObject, A: made}, {Op: OpInsert, A: made, B: unset, C: name}},
+		{{Op: OpObject, A: made}, {Op: OpInsertOnce, A: made, B: name, C: unset}},
+		{{Op: OpList, A: made, C: 0}},
+		{{Op: OpMove, A: made, B: 0}, {Op: OpUpsert, A: made, B: unset, C: 2}},
+		{{Op: OpResult, A: unset}, {Op: OpResults, A: made}},
+	} {
+		code = append(code, Instr{Op: OpReturn, A: made})
+		image := Image{
+			Consts: []Value{String("a")}, Data: emptyObject, Operands: []int32{1, unset, 1, name}, Code: code, Locs: make([]Loc, len(code)),
+			Funcs: []Function{{End: int32(len(code)), Params: 2, Regs: 4}}, Entrypoints: []EntrypointRef{{Name: "p"}},
+		}
+		program, err := image.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Load(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, _ := p.Entrypoint("p")
+		vm := p.NewVM(Limits{})
+		vm.Begin(emptyObject, 0)
+		var stopped *Error
+		if v, err := vm.Eval(e); !errors.As(err, &stopped) || stopped.Code != ErrType {
+			t.Errorf("%v: %v, %v", code, v, err)
+		}
 	}
 }

@@ -48,6 +48,7 @@ const (
 	OpTest                   // builtin B (operands at C) is not false
 	OpCallTest               // function B (operands at C) is not false
 	OpSwitch                 // go to the first case of the table at B, in the order of the code, that val A equals
+	OpStep                   // tell step A, about val B, with the values at C
 	opCount
 )
 
@@ -123,7 +124,8 @@ const (
 	decideIndex
 	ruleIndex
 	values // their number, then as many operands
-	cases  // of a switch: number of cases, path or -1, and for each a target and a constant, in order
+	step
+	cases // of a switch: number of cases, path or -1, and for each a target and a constant, in order
 )
 
 type shape struct{ a, b, c, t field }
@@ -171,6 +173,7 @@ var shapes = [opCount]shape{
 	OpTest:         {b: builtinIndex, c: operands, t: target},
 	OpCallTest:     {b: fnIndex, c: operands, t: target},
 	OpSwitch:       {a: val, b: cases, t: target},
+	OpStep:         {a: step, b: val, c: values},
 }
 
 // Jumps reports whether o may go on at T.

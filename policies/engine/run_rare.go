@@ -4,36 +4,38 @@ package engine
 func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 	switch in.Op {
 	case OpAppend:
-		if c := vm.thaw(&regs[in.A], KindArray); c != nil {
-			vm.append(c, vm.val(regs, in.B))
+		if c, v := vm.thaw(&regs[in.A], KindArray), vm.val(regs, in.B); c != nil && !v.IsUndefined() {
+			vm.append(c, v)
 			return true, nil
 		}
 	case OpAdd:
-		if c := vm.thaw(&regs[in.A], KindSet); c != nil {
-			vm.add(c, vm.val(regs, in.B))
+		if c, v := vm.thaw(&regs[in.A], KindSet), vm.val(regs, in.B); c != nil && !v.IsUndefined() {
+			vm.add(c, v)
 			return true, nil
 		}
 	case OpInsert:
-		if c := vm.thaw(&regs[in.A], KindObject); c != nil {
-			v := Value{}
-			if in.C >= 0 {
-				v = regs[in.C] // still growing: rules that add to one nested value
-			} else {
-				v = vm.val(regs, in.C)
-			}
-			vm.insert(c, vm.val(regs, in.B), v, false)
+		v := Value{}
+		if in.C >= 0 {
+			v = regs[in.C] // still growing: rules that add to one nested value
+		} else {
+			v = vm.val(regs, in.C)
+		}
+		if c, k := vm.thaw(&regs[in.A], KindObject), vm.val(regs, in.B); c != nil && !k.IsUndefined() && !v.IsUndefined() {
+			vm.insert(c, k, v, false)
 			return true, nil
 		}
 	case OpInsertOnce:
-		if c := vm.thaw(&regs[in.A], KindObject); c != nil {
-			if !vm.insert(c, vm.val(regs, in.B), vm.val(regs, in.C), true) {
+		k, v := vm.val(regs, in.B), vm.val(regs, in.C)
+		if c := vm.thaw(&regs[in.A], KindObject); c != nil && !k.IsUndefined() && !v.IsUndefined() {
+			if !vm.insert(c, k, v, true) {
 				return false, vm.stop(pc, ErrConflict, "object keys must be unique")
 			}
 			return true, nil
 		}
 	case OpList:
-		regs[in.A] = vm.list(regs, in.C)
-		return true, nil
+		if regs[in.A] = vm.list(regs, in.C); !regs[in.A].IsUndefined() {
+			return true, nil
+		}
 	case OpIsArray:
 		return vm.val(regs, in.A).Kind() == KindArray, nil
 	case OpIsObject:
@@ -48,16 +50,21 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 		regs[in.A] = Int(int64(v.Len()))
 		return v.Kind() >= KindArray, nil
 	case OpUpsert:
-		ops := vm.prog.image.Operands
-		n := ops[in.C]
-		regs[in.A] = vm.bounded(vm.upsert(vm.val(regs, in.A), ops[in.C+1:in.C+1+n], vm.val(regs, in.B)))
-		return true, nil
+		if leaf := vm.val(regs, in.B); !leaf.IsUndefined() {
+			regs[in.A] = vm.bounded(vm.upsert(vm.val(regs, in.A), vm.prog.image.path(in.C), leaf))
+			return true, nil
+		}
 	case OpResult:
-		vm.results = append(vm.results, vm.val(regs, in.A))
-		vm.memory -= valueBytes
-		return true, nil
+		if v := vm.val(regs, in.A); !v.IsUndefined() {
+			vm.results = append(vm.results, v)
+			vm.memory -= valueBytes
+			return true, nil
+		}
 	case OpResults:
 		regs[in.A] = newArray(append([]Value(nil), vm.results...)) // in their order
+		return true, nil
+	case OpStep:
+		vm.step(regs, in, pc)
 		return true, nil
 	case OpDecide:
 		if vm.frames[len(vm.frames)-1].world == 0 {
@@ -66,8 +73,8 @@ func (vm *VM) rare(regs []Value, in *Instr, pc int32) (ok bool, err *Error) {
 		return true, nil
 	}
 	// A program that no compiler makes, or a value that is beyond the limits.
-	if vm.budget < 0 {
-		return false, vm.stop(pc, ErrInstructions, "")
+	if err := vm.overdrawn(pc); err != nil {
+		return false, err
 	}
 	return false, vm.stop(pc, ErrType, "not a value that can be added to")
 }
@@ -81,12 +88,14 @@ func (vm *VM) decide(entrypoint, rule int32) {
 	}
 }
 
-// list returns an array of the operands at at.
+// list returns an array of the operands at at; undefined when one of them is.
 func (vm *VM) list(regs []Value, at int32) Value {
 	ops := vm.prog.image.Operands[at:]
 	elems := vm.make(int(ops[0]))
 	for i := range elems {
-		elems[i] = vm.val(regs, ops[1+i])
+		if elems[i] = vm.val(regs, ops[1+i]); elems[i].IsUndefined() {
+			return Value{}
+		}
 	}
 	return vm.bounded(newArray(elems))
 }

@@ -129,6 +129,8 @@ func (p *Program) validField(f *Function, in *Instr, kind field, n int32) bool {
 		return n >= f.Start && n < f.End
 	case size:
 		return n >= 0
+	case step:
+		return within(n, int(stepCount))
 	case decideIndex:
 		return n > 0 && n == f.Decide
 	case ruleIndex:

@@ -45,6 +45,8 @@ type VM struct {
 	worlds  []world
 	decided [][]int32 // by function behind an entrypoint, which of its rules gave a result
 	asked   int32     // Decide of the entrypoint asked last
+	tell    func(Event)
+	at      Location // of the last step told
 
 	collectors []*collector
 	collecting int // how many of them are in use
