@@ -43,6 +43,7 @@ type Options struct {
 	Entrypoints []string // rules by path, such as "keyward/allow"; one that is not there is left out
 	Wide        bool     // for engines with every builtin; without it only those that lean builds have
 	Strict      bool     // refuse what `opa check --strict` does
+	Trace       bool     // for [engine.VM.Trace]: larger and slower
 	Schema      []byte   // JSON schema of the input, which the types of the policy must fit; nil checks nothing
 }
 
@@ -79,7 +80,11 @@ func Compile(src Source, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := lower(p, data, titlesOf(c), false)
+	var told texts
+	if opt.Trace {
+		told = textsOf(c)
+	}
+	image, err := lower(p, data, titlesOf(c), false, told)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func prepare(t *testing.T, tc cases.TestCase) (c caseProgram, err error) {
 	if tc.Data != nil {
 		data = *tc.Data
 	}
-	image, err := lower(p, valueOf(t, ast.MustInterfaceToValue(data)), nil, true)
+	image, err := lower(p, valueOf(t, ast.MustInterfaceToValue(data)), nil, true, nil)
 	if err != nil {
 		return c, err
 	}

@@ -22,14 +22,17 @@ type lowerer struct {
 	titles    titles
 	rules     map[engine.Loc]int32
 	queries   bool
+	texts     texts // nil: the image tells no steps
 }
 
 // lower returns the image of plan with data as its base document. Plans become
 // entrypoints in their order: of rules, giving their value, or of any queries,
-// giving an array of their bindings. Titles of rules may be nil.
-func lower(plan *ir.Policy, data engine.Value, titles titles, queries bool) (*engine.Image, error) {
+// giving an array of their bindings. Titles of rules may be nil. With texts, the image
+// tells its steps, and is made as it is planned.
+func lower(plan *ir.Policy, data engine.Value, titles titles, queries bool, texts texts) (*engine.Image, error) {
 	l := &lowerer{
 		queries:   queries,
+		texts:     texts,
 		plan:      plan,
 		consts:    map[string]int32{},
 		funcs:     map[string]int32{},
@@ -82,6 +85,9 @@ func (l *lowerer) function(f *ir.Func, dynamic bool) error {
 	fl := newFuncLowerer(l, f.Params)
 	fl.result, fl.decide = f.Return, l.decides[f.Name]
 	fl.always = constantResult(f)
+	if l.texts != nil {
+		fl.traceFunction(ruleName(f), f.Blocks)
+	}
 	for _, b := range f.Blocks {
 		fl.top(b)
 	}
@@ -94,6 +100,9 @@ func (l *lowerer) function(f *ir.Func, dynamic bool) error {
 
 func (l *lowerer) entrypoint(p *ir.Plan) error {
 	fl := newFuncLowerer(l, []ir.Local{ir.Input, ir.Data})
+	if l.texts != nil && l.queries {
+		fl.traceQuery(p.Blocks)
+	}
 	for _, b := range p.Blocks {
 		if direct, ok := directResult(b); ok && !l.queries {
 			b = direct

@@ -1,6 +1,10 @@
 package compile
 
-import "github.com/open-policy-agent/opa/v1/ir"
+import (
+	"github.com/open-policy-agent/opa/v1/ir"
+
+	"keyward/policies/engine"
+)
 
 // constantResult returns the one constant that every body of a complete rule
 // gives, or nil. A default may differ: it counts only where no body holds.
@@ -64,4 +68,29 @@ func (v *assignments) Visit(x any) (ir.Visitor, error) {
 		v.failed = v.failed || !ok
 	}
 	return v, nil
+}
+
+// returnAlways ends the rule as soon as one body gives the constant that all of
+// them do. What a `with` replaced is put back, as the engine keeps the result for
+// the input and data that it finds.
+func (f *funcLowerer) returnAlways() {
+	f.decided(*f.always)
+	for i := len(f.withs) - 1; i >= 0; i-- {
+		f.emit(engine.Instr{Op: engine.OpMove, A: f.withs[i].local, B: f.withs[i].saved})
+	}
+	f.emit(engine.Instr{Op: engine.OpReturn, A: f.operand(*f.always)})
+}
+
+// decided notes the rule here as one that made the result, or a part of it.
+func (f *funcLowerer) decided(made ...ir.Operand) {
+	if t := f.tracer; t != nil {
+		values := make([]int32, len(made))
+		for i, m := range made {
+			values[i] = f.operand(m)
+		}
+		f.step(engine.StepExit, t.head, t.name, values...)
+	}
+	if f.decide > 0 && f.loc.Row > 0 {
+		f.emit(engine.Instr{Op: engine.OpDecide, A: f.decide, B: f.rule(f.loc)})
+	}
 }

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"strings"
+
 	"github.com/open-policy-agent/opa/v1/ir"
 
 	"keyward/policies/engine"
@@ -32,12 +34,42 @@ func (f *funcLowerer) loop(s *ir.ScanStmt, body func(next label)) {
 	f.slots++
 	f.most = max(f.most, f.slots)
 	next, done := f.label(), f.label()
-	f.emit(engine.Instr{Op: engine.OpScan, A: slot, B: f.reg(s.Source), T: int32(done)})
-	f.place(next)
-	f.emit(engine.Instr{Op: engine.OpNext, A: slot, B: f.reg(s.Key), C: f.reg(s.Value), T: int32(done)})
+	first := engine.Instr{Op: engine.OpNext, A: slot, B: f.reg(s.Key), C: f.reg(s.Value), T: int32(done)}
+	f.emit(engine.Instr{Op: engine.OpScan, A: slot, B: f.reg(s.Source), T: f.failing(int32(done))})
+	if t := f.tracer; t != nil {
+		t.loops = append(t.loops, t.at)
+		defer func() { t.loops = t.loops[:len(t.loops)-1] }()
+		again, at := first, t.at
+		if !strings.HasPrefix(at.text, "every ") { // which holds where there is nothing
+			first.T = f.failing(first.T)
+		}
+		f.emit(first)
+		begin := f.label()
+		f.jump(begin)
+		f.place(next)
+		f.step(engine.StepRedo, at, at.text)
+		f.emit(again)
+		f.place(begin)
+	} else {
+		f.place(next)
+		f.emit(first)
+	}
 	body(next)
 	f.place(done)
 	f.slots--
+}
+
+// not lowers a negation: a way through its block is none through this one.
+func (f *funcLowerer) not(s *ir.NotStmt) {
+	after, found := f.label(), f.ends[len(f.ends)-1]
+	if t := f.tracer; t != nil {
+		found = label(f.failing(int32(found)))
+		at, quiet := t.at, t.quiet
+		t.quiet = at
+		defer func() { t.at, t.quiet = at, quiet }()
+	}
+	f.search(s.Block, after, found)
+	f.place(after)
 }
 
 // search lowers the block of a negation. A way through it is found at its end, or,

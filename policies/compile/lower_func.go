@@ -29,6 +29,7 @@ type funcLowerer struct {
 	body    ir.Val      // the local that bodies of a complete rule set, before result
 	always  *ir.Operand // the one constant that bodies of the rule give, or nil
 	decide  int32
+	tracer  *tracer // nil: it tells no steps
 	err     error
 }
 
@@ -59,6 +60,7 @@ func (f *funcLowerer) top(b *ir.Block) {
 // finish adds the function to the image.
 func (f *funcLowerer) finish(path []string, params int32) error {
 	f.emit(engine.Instr{Op: engine.OpReturn, A: f.undefined()})
+	f.aside()
 	if f.err != nil {
 		return f.err
 	}
@@ -66,7 +68,9 @@ func (f *funcLowerer) finish(path []string, params int32) error {
 	for i := range o.code {
 		o.targets(&o.code[i], func(t *int32) { *t = f.labels[*t] })
 	}
-	o.run()
+	if f.texts == nil {
+		o.run()
+	}
 	if first := &o.code[0]; first.Op == engine.OpReturn && first.A < 0 {
 		f.constants[int32(len(f.image.Funcs))] = first.A
 	}
@@ -95,6 +99,7 @@ func (f *funcLowerer) emit(in engine.Instr) {
 // test emits an instruction that leaves the block when it is undefined.
 func (f *funcLowerer) test(in engine.Instr) {
 	in.T = int32(f.ends[len(f.ends)-1])
+	in.T = f.testing(in)
 	f.emit(in)
 }
 
@@ -168,12 +173,15 @@ func plain(v ir.Val) ir.Val {
 // block lowers b; what is undefined in it goes on at end.
 func (f *funcLowerer) block(b *ir.Block, end label) {
 	f.ends = append(f.ends, end)
-	for _, s := range b.Stmts {
+	leave := f.tracer.within(b)
+	for i, s := range b.Stmts {
 		if l := s.GetLocation(); l != nil && l.Row > 0 {
 			f.loc = engine.Loc{File: int32(l.File), Row: int32(l.Row)}
 		}
+		f.begins(b, i)
 		f.stmt(s)
 	}
+	leave()
 	f.ends = f.ends[:len(f.ends)-1]
 }
 
@@ -194,9 +202,7 @@ func (f *funcLowerer) stmt(s ir.Stmt) {
 			f.refuse(s.GetLocation(), "not of a rule that is chosen by a name known only when deciding, among rules that differ in depth; put the reference into a rule of its own and negate that")
 			return
 		}
-		after := f.label()
-		f.search(s.Block, after, f.ends[len(f.ends)-1])
-		f.place(after)
+		f.not(s)
 	case *ir.ScanStmt:
 		f.scan(s)
 	case *ir.WithStmt:
@@ -232,9 +238,9 @@ func (f *funcLowerer) makes(s ir.Stmt) bool {
 		f.emit(engine.Instr{Op: engine.OpAssignOnce, A: f.reg(s.Target), B: f.operand(s.Source)})
 		if s.Target != f.result {
 			f.body = s.Target
-			f.decided()
+			f.decided(s.Source)
 		} else if plain(s.Source.Value) != f.body { // a default; what a body made was decided there
-			f.decided()
+			f.decided(s.Source)
 		}
 	case *ir.ResetLocalStmt:
 		f.emit(engine.Instr{Op: engine.OpReset, A: f.reg(s.Target)})
@@ -302,38 +308,20 @@ func (f *funcLowerer) changes(s ir.Stmt) bool {
 	case *ir.SetAddStmt:
 		f.emit(engine.Instr{Op: engine.OpAdd, A: f.reg(s.Set), B: f.operand(s.Value)})
 		if s.Set == f.result {
-			f.decided()
+			f.decided(s.Value)
 		}
 	case *ir.ObjectInsertStmt:
 		f.emit(engine.Instr{Op: engine.OpInsert, A: f.reg(s.Object), B: f.operand(s.Key), C: f.operand(s.Value)})
 		if s.Object == f.result {
-			f.decided()
+			f.decided(s.Key, s.Value)
 		}
 	case *ir.ObjectInsertOnceStmt:
 		f.emit(engine.Instr{Op: engine.OpInsertOnce, A: f.reg(s.Object), B: f.operand(s.Key), C: f.operand(s.Value)})
 		if s.Object == f.result {
-			f.decided()
+			f.decided(s.Key, s.Value)
 		}
 	default:
 		return false
 	}
 	return true
-}
-
-// returnAlways ends the rule as soon as one body gives the constant that all of
-// them do. What a `with` replaced is put back, as the engine keeps the result for
-// the input and data that it finds.
-func (f *funcLowerer) returnAlways() {
-	f.decided()
-	for i := len(f.withs) - 1; i >= 0; i-- {
-		f.emit(engine.Instr{Op: engine.OpMove, A: f.withs[i].local, B: f.withs[i].saved})
-	}
-	f.emit(engine.Instr{Op: engine.OpReturn, A: f.operand(*f.always)})
-}
-
-// decided notes the rule here as one that made the result.
-func (f *funcLowerer) decided() {
-	if f.decide > 0 && f.loc.Row > 0 {
-		f.emit(engine.Instr{Op: engine.OpDecide, A: f.decide, B: f.rule(f.loc)})
-	}
 }

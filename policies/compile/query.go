@@ -24,6 +24,7 @@ type Query struct {
 	prepared rego.PreparedEvalQuery
 	vm       *engine.VM
 	entry    engine.Entrypoint
+	trace    func(engine.Event) // nil: it tells no steps
 }
 
 // QueryOptions of [NewQuery].
@@ -31,6 +32,8 @@ type QueryOptions struct {
 	Package string   // that the query stands in, such as "keyward"; "" is none
 	Imports []string // such as "data.keyward"
 	Strict  bool     // an error in a builtin is one of the query
+
+	trace func(engine.Event) // nil: none
 }
 
 // An Answer is one way in which a query holds, with the JSON form that OPA gives
@@ -71,7 +74,11 @@ type preparing struct {
 
 func (target) PrepareForEval(ctx context.Context, p *ir.Policy, _ ...rego.PrepareOption) (rego.TargetPluginEval, error) {
 	prep := ctx.Value(targetKey{}).(preparing)
-	image, err := lower(p, prep.data, nil, true)
+	var told texts
+	if prep.q.trace != nil {
+		told = texts{} // the plan has them
+	}
+	image, err := lower(p, prep.data, nil, true, told)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +90,12 @@ func (target) PrepareForEval(ctx context.Context, p *ir.Policy, _ ...rego.Prepar
 	if err != nil {
 		return nil, err
 	}
-	prep.q.vm = prog.NewVM(engine.Limits{})
+	limits := engine.Limits{}
+	if prep.q.trace != nil {
+		limits.Instructions = maxTold
+	}
+	prep.q.vm = prog.NewVM(limits)
+	prep.q.vm.Trace(prep.q.trace)
 	prep.q.entry, _ = prog.Entrypoint(prog.Entrypoints()[0])
 	return evaluation{prep.q}, nil
 }
@@ -104,7 +116,7 @@ func NewQuery(ctx context.Context, src Source, text string, opt QueryOptions) (q
 	if err != nil {
 		return nil, err
 	}
-	q = &Query{}
+	q = &Query{trace: opt.trace}
 	if q.prepared, err = r.PrepareForEval(context.WithValue(ctx, targetKey{}, preparing{data, q})); err != nil {
 		return nil, asErrors(err)
 	}

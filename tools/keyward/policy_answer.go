@@ -21,8 +21,10 @@ func (x *asked) print(w io.Writer, format string) error {
 	if format == "json" || format == "discard" {
 		return x.printJSON(w, format == "discard")
 	}
-	if _, err := x.explain.WriteTo(w); err != nil {
-		return err
+	if x.explain != nil {
+		if _, err := x.explain.WriteTo(w); err != nil {
+			return err
+		}
 	}
 	for _, r := range x.rules {
 		fmt.Fprintln(w, strings.TrimSpace("# "+r.Name+" "+r.Title))

@@ -84,8 +84,10 @@ func newPolicyEval() *cobra.Command {
 engine under its limits. A query is any of Rego; a rule may also be written
 keyward/allow. What is undefined has no result.
 
-With --explain, OPA itself evaluates the query as well and tells each step; should
-its result be another than the engine's, that is an error.`,
+With --explain engine, the engine tells each step: which rules it enters and leaves
+with what, which expressions it evaluates, and with which values one fails. With the
+other explanations OPA itself evaluates the query as well and tells its steps, as
+opa eval does; should its result be another than the engine's, that is an error.`,
 		Example: `  keyward policy eval -d policy.rego -i input.json data.keyward.allow
 
   # the value alone, and which rules made it
@@ -95,6 +97,9 @@ its result be another than the engine's, that is an error.`,
   keyward policy eval -f pretty -d users.json 'some name; data.users[name].age > 40'
 
   # why
+  keyward policy eval --explain engine -f pretty -d policy.rego -i input.json data.keyward.allow
+
+  # why, as OPA tells it
   keyward policy eval --explain full -f pretty -d policy.rego -i input.json data.keyward.allow
 
   # input from standard input, exit status 1 when undefined
@@ -115,7 +120,7 @@ its result be another than the engine's, that is an error.`,
 	f.StringVarP(&e.query.Package, "package", "p", "", "package that the query stands in")
 	f.StringArrayVar(&e.query.Imports, "import", nil, "import of the query, such as data.keyward (may be repeated)")
 	f.BoolVar(&e.stdin, "stdin", false, "read the query from standard input")
-	f.StringVar(&e.explain, "explain", "off", "tell how: off, "+strings.Join(compile.Explanations, ", "))
+	f.StringVar(&e.explain, "explain", "off", "tell how: off, engine, "+strings.Join(compile.Explanations, ", "))
 	f.BoolVar(&e.rules, "rules", false, "name the rules that made the result, with their titles, when the query is a rule")
 	f.BoolVar(&e.fail, "fail", false, "fail when the query is undefined")
 	f.BoolVar(&e.failDefined, "fail-defined", false, "fail when the query is defined")
@@ -139,6 +144,12 @@ func (e *evalFlags) text(cmd *cobra.Command, args []string) (string, error) {
 	return args[0], nil
 }
 
+// An explanation is what happened in an evaluation, step by step.
+type explanation interface {
+	io.WriterTo
+	json.Marshaler
+}
+
 // An asked is a query, and what came out.
 type asked struct {
 	query   string
@@ -148,7 +159,7 @@ type asked struct {
 	now     int64
 	answers []compile.Answer
 	rules   []engine.Rule
-	explain compile.Explanation // nil: not asked for
+	explain explanation // nil: not asked for
 }
 
 func (e *evalFlags) run(cmd *cobra.Command, query string) error {
@@ -246,6 +257,9 @@ func (e *evalFlags) tell(cmd *cobra.Command, x *asked, failed error) error {
 	if rulePath.MatchString(query) {
 		query = "data." + strings.ReplaceAll(query, "/", ".")
 	}
+	if e.explain == "engine" {
+		return e.steps(cmd, x, query, failed)
+	}
 	theirs, steps, err := compile.ExplainQuery(cmd.Context(), x.src, query, e.query, x.text, x.now, e.explain)
 	if steps == nil && err != nil {
 		return err
@@ -260,6 +274,20 @@ func (e *evalFlags) tell(cmd *cobra.Command, x *asked, failed error) error {
 		return nil
 	}
 	return fmt.Errorf("the engine gives %s, %v, and OPA %s, %v: one of them is wrong, please report it", jsonText(x.answers), failed, jsonText(theirs), err)
+}
+
+// steps has the engine evaluate the query anew, telling its steps.
+func (e *evalFlags) steps(cmd *cobra.Command, x *asked, query string, failed error) error {
+	_, steps, err := compile.TraceQuery(cmd.Context(), x.src, query, e.query, x.input, x.now)
+	if steps == nil {
+		return err
+	}
+	x.explain = steps
+	if failed != nil {
+		_, err := steps.WriteTo(cmd.OutOrStdout())
+		return err
+	}
+	return nil
 }
 
 func jsonText(v any) string {
