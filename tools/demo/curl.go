@@ -56,7 +56,8 @@ The API itself: its description is at %[11]s/docs
   curl -s %[11]s/v1/status -H "Authorization: Bearer $(cat $KEYWARD_ADMIN_TOKEN_FILE)"
 
 Look at the gateway: curl -s %[9]s/metrics
-All files are in %[10]s, until this stops: Ctrl-C.
+What Manager and gateway log of it: tail -f %[10]s/` + LogFile + `
+All files are in that folder, until this stops: Ctrl-C.
 `
 
 // PrintCurls tells how to try a stage by hand.

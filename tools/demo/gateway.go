@@ -74,7 +74,7 @@ func (s *Stage) gateway(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	g, err := gateway.New(ctx, config, opt.Log)
+	g, err := gateway.New(ctx, config, s.logger())
 	if err != nil {
 		return err
 	}

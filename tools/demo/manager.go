@@ -44,7 +44,7 @@ func (s *Stage) manager(ctx context.Context, opt Options) error {
 	started := make(chan map[string]string, 1)
 	c.Started = func(at map[string]string) { started <- at }
 	var said bytes.Buffer // written before it has started
-	s.run(func() error { return service.Run(ctx, c, &said, opt.Log) })
+	s.run(func() error { return service.Run(ctx, c, &said, s.logger()) })
 	var at map[string]string
 	select {
 	case at = <-started:

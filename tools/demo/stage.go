@@ -21,13 +21,16 @@ import (
 
 // Options say where the demo finds and puts things. Zero values have defaults.
 type Options struct {
-	Plugins string       // folder with gate.wasm and key-swap.wasm; "dist"
-	Address string       // of the gateway; 127.0.0.1 and any free port
-	Manager string       // address of the Manager's API; 127.0.0.1 and any free port
-	Log     *slog.Logger // of Manager and gateway; nil: discarded
-	Bin     string       // folder with the programs for containers; "bin"
-	Engine  bool         // start a Docker engine, where that can be done
+	Plugins string // folder with gate.wasm and key-swap.wasm; "dist"
+	Address string // of the gateway; 127.0.0.1 and any free port
+	Manager string // address of the Manager's API; 127.0.0.1 and any free port
+	Log     bool   // keep the log of Manager and gateway, in [LogFile] of the stage's folder
+	Bin     string // folder with the programs for containers; "bin"
+	Engine  bool   // start a Docker engine, where that can be done
 }
+
+// LogFile is the name of the log of Manager and gateway.
+const LogFile = "keyward.log"
 
 // A Stage is the demo up and running, until Close.
 type Stage struct {
@@ -47,6 +50,7 @@ type Stage struct {
 	engine   *engine     // nil: none can be had here, or shall be
 	noEngine error       // why not
 
+	log     *os.File // nil: nothing is logged
 	stop    context.CancelFunc
 	running sync.WaitGroup // Manager and gateway
 	servers []*http.Server // upstreams
@@ -64,7 +68,6 @@ func Up(ctx context.Context, opt Options) (_ *Stage, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	opt.Log = cmp.Or(opt.Log, slog.New(slog.DiscardHandler))
 	opt.Plugins = cmp.Or(opt.Plugins, "dist")
 	opt.Address = cmp.Or(opt.Address, "127.0.0.1:0")
 	opt.Manager = cmp.Or(opt.Manager, "127.0.0.1:0")
@@ -73,6 +76,11 @@ func Up(ctx context.Context, opt Options) (_ *Stage, err error) {
 	}
 	if s.Dir, err = os.MkdirTemp("", "keyward-demo-"); err != nil {
 		return nil, err
+	}
+	if opt.Log {
+		if s.log, err = os.OpenFile(filepath.Join(s.Dir, LogFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
+			return nil, err
+		}
 	}
 	if s.mcpURL, err = s.serve(upstream.MCP(s.secrets.mcpKey, &s.mcp)); err != nil {
 		return nil, err
@@ -100,6 +108,14 @@ func Up(ctx context.Context, opt Options) (_ *Stage, err error) {
 		go dockerd.Relay(s.engine.gateway, strings.TrimPrefix(s.Gateway, "http://")) // ends with its listener
 	}
 	return s, nil
+}
+
+// logger is where Manager and gateway log.
+func (s *Stage) logger() *slog.Logger {
+	if s.log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewJSONHandler(s.log, nil))
 }
 
 // serve starts an upstream on a free port of loopback and returns its base URL.
@@ -146,6 +162,9 @@ func (s *Stage) Close() error {
 	}
 	for _, srv := range s.servers {
 		err = errors.Join(err, srv.Close())
+	}
+	if s.log != nil {
+		err = errors.Join(err, s.log.Close())
 	}
 	if s.Dir != "" {
 		err = errors.Join(err, os.RemoveAll(s.Dir))

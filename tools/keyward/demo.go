@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -32,10 +31,7 @@ With --stay only the beginning is played: the stage stays up, with commands to t
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
-			opt.Engine = !stay
-			if stay {
-				opt.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
-			}
+			opt.Engine, opt.Log = !stay, stay
 			fmt.Fprintln(out, "Starting; the first start compiles the plugins and takes some seconds.")
 			stage, err := demo.Up(cmd.Context(), opt)
 			if err != nil {
