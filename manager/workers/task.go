@@ -61,10 +61,11 @@ func (s *Service) contain(ctx context.Context, w *manager.Worker) error {
 	case w.Previous != nil:
 		return s.renew(ctx, w)
 	case !w.Has(manager.DoneToken):
-		return s.replace(ctx, w)
-	default:
-		return s.start(ctx, w)
+		if err := s.replace(ctx, w); err != nil {
+			return err
+		}
 	}
+	return s.start(ctx, w) // it may have been suspended
 }
 
 // launch gives a Worker a new token and a new container, unless a launch that was

@@ -293,6 +293,27 @@ func TestTokenByFile(t *testing.T) {
 	if live := w.live(t, first.Consumer); len(live) != 1 || !live[rotated.TokenID] {
 		t.Errorf("after the overlap: live tokens %v", live)
 	}
+	// One that is suspended may be rotated too, and runs with it when it is resumed.
+	for _, change := range []func(*store.Tx, context.Context) error{
+		func(tx *store.Tx, ctx context.Context) error {
+			_, err := tx.SuspendWorker(ctx, "researcher", 0)
+			return err
+		},
+		func(tx *store.Tx, ctx context.Context) error {
+			_, err := tx.RotateWorker(ctx, "researcher", 0, manager.WorkerRotation{})
+			return err
+		},
+		func(tx *store.Tx, ctx context.Context) error {
+			_, err := tx.ResumeWorker(ctx, "researcher", 0)
+			return err
+		},
+	} {
+		w.change(t, change)
+		w.settled(t)
+	}
+	if resumed := w.backend.must(t, "researcher"); resumed.Phase != manager.PhaseRunning || resumed.Files["token"] == after.Files["token"] {
+		t.Errorf("rotated while it was suspended, and resumed: %+v", resumed)
+	}
 }
 
 func TestTriedAgain(t *testing.T) {

@@ -211,7 +211,7 @@ func report(t *testing.T, d *docker.Docker, worker string) []attempt {
 		Control  string
 		Attempts []attempt
 	}
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		b, err := d.Logs(t.Context(), worker, manager.MaxLogLines)
 		if err != nil {
 			t.Fatal(err)

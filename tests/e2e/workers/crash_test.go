@@ -83,8 +83,8 @@ func (r *reaper) before(network, address string) http.Handler {
 	})
 }
 
-// A killable is a Manager as a process of its own, on a real engine and a real
-// homeserver, with a reaper before both.
+// A killable is a Manager as a process of its own, on a real engine, homeserver and
+// object store, with a reaper before each.
 type killable struct {
 	*world
 	reaper  reaper
@@ -102,6 +102,9 @@ func newKillable(t *testing.T) *killable {
 	}
 	hs := httptest.NewServer(k.reaper.before("tcp", strings.TrimPrefix(k.matrix.URL, "http://")))
 	t.Cleanup(hs.Close)
+	k.minio = testenv.StartMinIO(t)
+	objects := httptest.NewServer(k.reaper.before("tcp", strings.TrimPrefix(k.minio.URL, "http://")))
+	t.Cleanup(objects.Close)
 	socket := filepath.Join(k.dir, "engine.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
@@ -116,9 +119,10 @@ api: {listen: %q}
 operations: {listen: "127.0.0.1:0"}
 gateways: {listen: "127.0.0.1:0"}
 matrix: {homeserver: %q, user: "@keyward:%s", admins: [%q], registrationSecretFile: registration.secret, target: matrix}
+files: {listen: "127.0.0.1:0", store: {endpoint: %q, accessKey: %q, secretKeyFile: minio.secret}}
 workers: {docker: {host: %q, to: "host:1", forwarder: %q}}
-`, api, hs.URL, k.matrix.Name, k.matrix.alice.ID, "unix://"+socket, testenv.GoBuildStatic(t, "./tools/forward"))
-	for name, text := range map[string]string{"manager.yaml": config, "registration.secret": k.matrix.Secret} {
+`, api, hs.URL, k.matrix.Name, k.matrix.alice.ID, objects.URL, k.minio.AccessKey, "unix://"+socket, testenv.GoBuildStatic(t, "./tools/forward"))
+	for name, text := range map[string]string{"manager.yaml": config, "registration.secret": k.matrix.Secret, "minio.secret": k.minio.SecretKey} {
 		if err := os.WriteFile(filepath.Join(k.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -136,10 +140,14 @@ workers: {docker: {host: %q, to: "host:1", forwarder: %q}}
 		if _, err := tx.AddSealingKey(ctx, manager.SealingKeySpec{Public: k.key.Public().String()}); err != nil {
 			return err
 		}
-		target := matrixTarget
-		target.Upstream, target.Inject = snapshot.Upstream{Clusters: []string{"matrix"}}, &snapshot.Inject{Form: snapshot.Bearer}
-		_, err := tx.CreateTarget(ctx, target)
-		return err
+		for _, target := range append([]manager.NewTarget{matrixTarget}, fileTargets...) {
+			target.Upstream, target.Credential = snapshot.Upstream{Clusters: []string{target.ID}}, ""
+			target.Inject = &snapshot.Inject{Form: snapshot.Bearer}
+			if _, err := tx.CreateTarget(ctx, target); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	k.command = testenv.Command{
 		Path: testenv.GoBuild(t, "keyward/tools/keyward"), Args: []string{"manager", "--config", "manager.yaml"}, Dir: k.dir,
@@ -197,7 +205,8 @@ func (k *killable) bury(t *testing.T) {
 }
 
 // TestAManagerIsKilledAtEveryStep has Workers made and deleted by Managers that
-// are killed after each change that they make to engine and homeserver.
+// are killed after each change that they make to engine, homeserver and object
+// store.
 func TestAManagerIsKilledAtEveryStep(t *testing.T) {
 	needE2E(t)
 	k := newKillable(t)
@@ -280,6 +289,10 @@ func (k *killable) whole(t *testing.T, id string) (place, token string) {
 	}
 	if live != 1 || w.Problem != "" {
 		t.Errorf("%d live tokens, problem %q", live, w.Problem)
+	}
+	g, err := k.Grants(t.Context(), store.GrantFilter{Consumer: w.Consumer}, manager.Page{Limit: manager.MaxPage})
+	if err != nil || len(g.Items) != 2 {
+		t.Errorf("it has %d grants, %v; want its two for files", len(g.Items), err)
 	}
 	if names := k.containers(t, id); len(names) != 2 {
 		t.Errorf("containers %q, want it and its door", names)

@@ -42,7 +42,7 @@ func TestUnwellWorkers(t *testing.T) {
 		}
 		first, enough := w.noticed(t, got)
 		t.Logf("suspended %v after its first refusal was stored, %v after the tenth", first, enough)
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 			i, err := w.backend.Instance(t.Context(), "stubborn")
 			if err == nil && i.Phase == manager.PhaseStopped {
 				break
@@ -77,6 +77,7 @@ func TestUnwellWorkers(t *testing.T) {
 	})
 	t.Run("an update to an image that is not there leaves it as it was", func(t *testing.T) { w.updateToNothing(t, "looping") })
 	t.Run("one that sleeps is stopped and cut off, and wakes as it was", func(t *testing.T) { w.sleep(t, "looping") })
+	t.Run("one that takes its token by file gets another without a restart", func(t *testing.T) { w.rotateByFile(t, image) })
 	t.Run("one is suspended and resumed by a word in the Manager's room", func(t *testing.T) { w.command(t, "looping") })
 	t.Run("one that is killed for its memory is restarted, and later again", func(t *testing.T) {
 		got := w.becomes(t, "greedy", manager.Down)
@@ -140,6 +141,49 @@ func (w *world) sleep(t *testing.T, id string) {
 	}
 }
 
+// rotateByFile gives a Worker another token while it runs, and another while it is
+// suspended.
+func (w *world) rotateByFile(t *testing.T, image string) {
+	t.Helper()
+	const id = "filer"
+	do := func(change func(*store.Tx, context.Context) error) manager.Worker {
+		w.change(t, change)
+		return w.settled(t, id)
+	}
+	rotate := func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.RotateWorker(ctx, id, 0, manager.WorkerRotation{})
+		return err
+	}
+	files := func() string {
+		return string(w.Get(t, "/v1.41/containers/keyward-worker-"+id+"/archive?path="+manager.WorkerFiles))
+	}
+	instance := func() manager.Instance {
+		i, err := w.backend.Instance(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	was := do(func(tx *store.Tx, ctx context.Context) error {
+		_, err := tx.CreateWorker(ctx, manager.NewWorker{
+			ID: id, WorkerSpec: manager.WorkerSpec{Image: image, Command: []string{"same"}, Token: manager.ByFile},
+		})
+		return err
+	})
+	before, first := instance(), files()
+	rotated := do(rotate)
+	second := files()
+	if instance() != before || second == first || rotated.TokenID == was.TokenID {
+		t.Errorf("rotated: it was %+v in %+v, is %+v in %+v", was, before, rotated, instance())
+	}
+	do(func(tx *store.Tx, ctx context.Context) error { _, err := tx.SuspendWorker(ctx, id, 0); return err })
+	do(rotate)
+	do(func(tx *store.Tx, ctx context.Context) error { _, err := tx.ResumeWorker(ctx, id, 0); return err })
+	if i := instance(); i.Phase != manager.PhaseRunning || i.Run != before.Run || files() == second {
+		t.Errorf("rotated while it was suspended, and resumed: %+v", i)
+	}
+}
+
 // command has alice suspend a Worker and resume it.
 func (w *world) command(t *testing.T, id string) {
 	t.Helper()
@@ -172,7 +216,7 @@ func (w *world) command(t *testing.T, id string) {
 // settled waits until nothing is to be done to a Worker.
 func (w *world) settled(t *testing.T, id string) manager.Worker {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		got, err := w.Worker(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
@@ -189,7 +233,7 @@ func (w *world) settled(t *testing.T, id string) manager.Worker {
 // becomes waits until a Worker is in a state.
 func (w *world) becomes(t *testing.T, id string, state manager.HealthState) manager.WatchedWorker {
 	t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		got, err := w.WatchedWorker(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
@@ -250,7 +294,7 @@ func (w *world) createUnwell(t *testing.T, id, image, how string, on manager.Wor
 // they were.
 func (w *world) restarts(t *testing.T, id string, n int) []time.Time {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		var list []time.Time
 		l, err := w.QueryLog(t.Context(), store.LogFilter{Kind: manager.EntryAction}, manager.Page{Limit: manager.MaxPage})
 		if err != nil {

@@ -187,9 +187,13 @@ func (w *world) checkLeft(t *testing.T, worker, place, token string) {
 	}
 }
 
+// patience is how long anything may take on a machine that has much else to do.
+const patience = 5 * time.Minute
+
+// until waits for something to be so.
 func (w *world) until(t *testing.T, what string, ready func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := testenv.Await(ctx, func(context.Context) error { return ready() }); err != nil {
 		t.Fatalf("%s: %v\n%s", what, err, w.log.String())

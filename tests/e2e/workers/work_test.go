@@ -89,7 +89,7 @@ func life(t *testing.T, w *world, found *findings) {
 		_, err := tx.DeleteWorker(ctx, "researcher", 0)
 		return err
 	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if _, err := w.Worker(t.Context(), "researcher"); errors.Is(err, manager.ErrNotFound) {
 			break
 		} else if err != nil || time.Now().After(deadline) {
@@ -126,7 +126,7 @@ var roomGrant = manager.GrantSpec{
 func (w *world) works(t *testing.T) manager.Worker {
 	t.Helper()
 	var got manager.Worker
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		var err error
 		if got, err = w.Worker(t.Context(), "researcher"); err != nil {
 			t.Fatal(err)
