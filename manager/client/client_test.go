@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"keyward/manager"
 	"keyward/manager/api"
@@ -135,7 +136,7 @@ func TestEveryOperation(t *testing.T) {
 		t.Error("a request sent again gave another token")
 	}
 	next := ok[manager.Issued[manager.Token]](t)(c.RotateToken(ctx, none, issued.Object.ID, manager.TokenRotation{OverlapSeconds: 60}))
-	if l := read[manager.List[manager.Token]](t)(c.Tokens(ctx, "w", true, page)); len(l.Items) != 1 || l.Items[0].ReplacedBy != next.Object.ID {
+	if l := read[manager.List[manager.Token]](t)(c.Tokens(ctx, client.TokenFilter{Consumer: "w", Replaced: true, Before: time.Now().Add(time.Hour)}, page)); len(l.Items) != 1 || l.Items[0].ReplacedBy != next.Object.ID {
 		t.Errorf("replaced tokens = %+v", l.Items)
 	}
 	ok[manager.Token](t)(c.RevokeToken(ctx, none, issued.Object.ID))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"time"
 
 	"keyward/manager"
 	"keyward/plugins/snapshot"
@@ -70,10 +71,20 @@ func (c *Client) Token(ctx context.Context, id string) (manager.Token, error) {
 	return get[manager.Token](ctx, c, "/v1/tokens/"+url.PathEscape(id), nil)
 }
 
-// Tokens returns a page of tokens, of one consumer unless that is empty. With
-// replaced it has only those that were rotated and still work.
-func (c *Client) Tokens(ctx context.Context, consumer string, replaced bool, p manager.Page) (manager.List[manager.Token], error) {
-	return list[manager.Token](ctx, c, "/v1/tokens", url.Values{"consumer": {consumer}, "replaced": {strconv.FormatBool(replaced)}}, p)
+// A TokenFilter selects tokens. The zero value selects all.
+type TokenFilter struct {
+	Consumer string    // empty: of all
+	Replaced bool      // only those that were rotated and still work
+	Before   time.Time // only those that were issued before and still work; zero: all
+}
+
+// Tokens returns a page of tokens.
+func (c *Client) Tokens(ctx context.Context, f TokenFilter, p manager.Page) (manager.List[manager.Token], error) {
+	query := url.Values{"consumer": {f.Consumer}, "replaced": {strconv.FormatBool(f.Replaced)}}
+	if !f.Before.IsZero() {
+		query.Set("issued_before", f.Before.UTC().Format(time.RFC3339))
+	}
+	return list[manager.Token](ctx, c, "/v1/tokens", query, p)
 }
 
 // RotateToken issues a token's successor.

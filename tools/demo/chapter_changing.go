@@ -105,7 +105,7 @@ func (t *teller) rotate(ctx context.Context) (string, error) {
 }
 
 func (t *teller) revokeOld(ctx context.Context) (string, error) {
-	l, err := t.stage.admin.Tokens(ctx, consumerID, true, manager.Page{})
+	l, err := t.stage.admin.Tokens(ctx, client.TokenFilter{Consumer: consumerID, Replaced: true}, manager.Page{})
 	if err != nil || len(l.Items) != 1 || l.Items[0].ID != t.token.ID {
 		return "", fmt.Errorf("%d tokens are in their overlap: %w", len(l.Items), err)
 	}

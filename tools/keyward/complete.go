@@ -68,7 +68,7 @@ func completeFlag(ids lister) cobra.CompletionFunc {
 }
 
 func tokenIDs(ctx context.Context, c *client.Client) ([]string, error) {
-	l, err := c.Tokens(ctx, "", false, manager.Page{Limit: manager.MaxPage})
+	l, err := c.Tokens(ctx, client.TokenFilter{}, manager.Page{Limit: manager.MaxPage})
 	return idsOf(l, err, func(v manager.Token) string { return v.ID })
 }
 

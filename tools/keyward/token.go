@@ -12,14 +12,14 @@ import (
 
 var tokens = noun[manager.Token]{
 	words: "token", a: "what is known of a consumer token", example: "tk-01k9x", ids: tokenIDs,
-	view: view[manager.Token]{"ID CONSUMER STATE EXPIRES REPLACED-BY LAST-USED NOTE", func(t manager.Token) []string {
+	view: view[manager.Token]{"ID CONSUMER STATE ISSUED EXPIRES REPLACED-BY LAST-USED NOTE", func(t manager.Token) []string {
 		state := "live"
 		if t.Revoked {
 			state = "revoked"
 		} else if !t.Live(time.Now()) {
 			state = "expired"
 		}
-		return []string{t.ID, t.Consumer, state, timeCell(t.Expires), t.ReplacedBy, timeCell(t.LastUsed), t.Note}
+		return []string{t.ID, t.Consumer, state, timeCell(t.Created), timeCell(t.Expires), t.ReplacedBy, timeCell(t.LastUsed), t.Note}
 	}},
 }
 
@@ -62,18 +62,25 @@ func newTokenIssue() *cobra.Command {
 }
 
 func newTokenList() *cobra.Command {
-	var consumer string
-	var replaced bool
-	cmd := tokens.list("List consumer tokens, and who still uses a replaced one", `  keyward token list --consumer worker-researcher --token-file admin.token
+	var f client.TokenFilter
+	var age span
+	cmd := tokens.list("List consumer tokens, who still uses a replaced one, and what is too old", `  keyward token list --consumer worker-researcher --token-file admin.token
 
   # tokens that were rotated and still work, with their last use
-  keyward token list --replaced --token-file admin.token`,
+  keyward token list --replaced --token-file admin.token
+
+  # live tokens that are older than a policy of 90 days allows
+  keyward token list --older-than 90d --token-file admin.token`,
 		func(s *session, ctx context.Context, p manager.Page) (manager.List[manager.Token], error) {
-			return s.api.Tokens(ctx, consumer, replaced, p)
+			if age.Duration > 0 {
+				f.Before = time.Now().Add(-age.Duration)
+			}
+			return s.api.Tokens(ctx, f, p)
 		})
-	cmd.Flags().StringVar(&consumer, "consumer", "", "only this consumer's")
+	cmd.Flags().StringVar(&f.Consumer, "consumer", "", "only this consumer's")
 	must(cmd.RegisterFlagCompletionFunc("consumer", completeFlag(consumerIDs)))
-	cmd.Flags().BoolVar(&replaced, "replaced", false, "only those that were rotated and still work: LAST-USED says who has not moved on")
+	cmd.Flags().BoolVar(&f.Replaced, "replaced", false, "only those that were rotated and still work: LAST-USED says who has not moved on")
+	cmd.Flags().Var(&age, "older-than", "only those that were issued so long ago and still work, such as 90d")
 	return cmd
 }
 
