@@ -267,7 +267,7 @@ func testLogged(t *testing.T, f *fixture) {
 func (f *fixture) postgres() bool { return strings.HasPrefix(f.dsn, "postgres:") }
 
 // exec changes the database behind the store's back.
-func (f *fixture) exec(t *testing.T, query string) {
+func (f *fixture) exec(t *testing.T, query string, args ...any) {
 	t.Helper()
 	driver := "sqlite"
 	if f.postgres() {
@@ -278,7 +278,7 @@ func (f *fixture) exec(t *testing.T, query string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.ExecContext(t.Context(), query); err != nil {
+	if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -86,6 +86,7 @@ var suite = []struct {
 	{"a bad batch is no other's fault", testABadBatchIsNoOthersFault},
 	{"a batch of who is gone takes no turn away", testABatchOfWhoIsGone},
 	{"a changed entry is told from what was written", testDamagedEntry},
+	{"whatever is changed in the database is found", testTampering},
 	{"one Manager leads at a time", testLead},
 	{"a gateway that is gone leaves a gap", testEndedGateways},
 	{"old records lose their text", testRetain},
