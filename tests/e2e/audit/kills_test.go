@@ -93,7 +93,7 @@ func TestKillsLoseAndDoubleNothing(t *testing.T) {
 	alice := hs.Register(t, "alice", true)
 	w := newWorld(t, fmt.Sprintf("matrix: {homeserver: %q, user: %q, admins: [%q], registrationSecretFile: %q}\n",
 		hs.URL, "@keyward:"+hs.Name, alice.ID, secretFile(t, hs.Secret)), gateways[kind])
-	kills, calls := testenv.Number(t, "KILLS", 12), testenv.Number(t, "CALLS", 1000)
+	kills, calls := testenv.Number(t, "KILLS", 9), testenv.Number(t, "CALLS", 900)
 	var callers []*caller
 	for i := range syncWorkers + looseWorkers {
 		c := &caller{id: fmt.Sprintf("sync-%d", i), target: syncTarget}
