@@ -20,6 +20,7 @@ import (
 	"keyward/manager/client"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
+	"keyward/tests/e2e/setup"
 	"keyward/tests/testenv"
 )
 
@@ -39,22 +40,6 @@ func (w *world) audit(target string, a snapshot.Audit) {
 	t.Audit = &a
 	_, _, err = w.api.UpdateTarget(w.Context(), client.Request{}, target, t.TargetSpec)
 	w.must(err)
-}
-
-// publish publishes the default policy with a module beside it, and returns its ID.
-func (w *world) publish(name, module string) string {
-	w.Helper()
-	rego, err := os.ReadFile(filepath.Join(testenv.Root(w), "policy.rego"))
-	w.must(err)
-	modules := map[string]string{"policy.rego": string(rego)}
-	if name != "" {
-		modules[name] = module
-	}
-	p, _, err := w.api.CreatePolicy(w.Context(), client.Request{}, nouns.PolicySpec{PolicySource: nouns.PolicySource{Modules: modules}})
-	w.must(err)
-	_, _, err = w.api.PublishPolicy(w.Context(), client.Request{}, p.ID)
-	w.must(err)
-	return p.ID
 }
 
 // recorded are the log's entries of a tool, or of a path, once one is a decision.
@@ -77,7 +62,7 @@ func TestWhatIsKeptOfACall(t *testing.T) {
 	skipUnlessE2E(t)
 	eachGateway(t, func(t *testing.T, start func(*world) (string, *testenv.Process)) {
 		w := newWorld(t, "", start)
-		policy := w.publish("mask.rego", mask)
+		policy := setup.Policy(w, w.api, map[string]string{"mask.rego": mask})
 		w.audit(looseTarget, snapshot.Audit{Arguments: true})
 		w.worker("worker", looseTarget)
 		w.startGateway()

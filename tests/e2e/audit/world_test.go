@@ -15,11 +15,11 @@ import (
 
 	nouns "keyward/manager"
 	"keyward/manager/client"
-	"keyward/plugins/changes"
 	"keyward/plugins/live"
 	"keyward/plugins/seal"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
+	"keyward/tests/e2e/setup"
 	"keyward/tests/testenv"
 )
 
@@ -120,7 +120,7 @@ func (w *world) startGateway() {
 func (w *world) fill() {
 	w.Helper()
 	ctx, none := w.Context(), client.Request{}
-	w.publish("", "")
+	setup.Policy(w, w.api, nil)
 	_, _, err := w.api.AddSealingKey(ctx, none, nouns.SealingKeySpec{Public: w.sealing.Public().String()})
 	w.must(err)
 	for _, id := range []string{syncTarget, looseTarget} {
@@ -137,14 +137,8 @@ func (w *world) fill() {
 		}})
 		w.must(err)
 	}
-	g, _, err := w.api.CreateGateway(ctx, none, nouns.GatewaySpec{ID: "edge"})
-	w.must(err)
-	w.token = g.Secret
-	status, err := w.api.Status(ctx)
-	w.must(err)
-	key, err := changes.PublicKey(status.GatewayKey)
-	w.must(err)
-	w.live = &live.Config{Cluster: "manager", Authority: "manager", Key: key, MaxStale: 15 * time.Minute}
+	token, follow := setup.Gateway(w, w.api, 15*time.Minute)
+	w.token, w.live = token, &follow
 }
 
 // worker makes a Worker that may call any tool whose argument ok is true.

@@ -26,6 +26,7 @@ import (
 	"keyward/plugins/seal"
 	"keyward/plugins/snapshot"
 	"keyward/policies"
+	"keyward/tests/e2e/setup"
 	"keyward/tests/testenv"
 	"keyward/tools/manager"
 )
@@ -61,14 +62,8 @@ func newWorld(t *testing.T, start func(*world, map[string]string, live.Config, s
 	w.sealing, err = seal.GenerateKey()
 	w.must(err)
 	w.fill()
-	gateway, _, err := w.api.CreateGateway(t.Context(), client.Request{}, nouns.GatewaySpec{ID: "edge"})
-	w.must(err)
-	status, err := w.api.Status(t.Context())
-	w.must(err)
-	public, err := changes.PublicKey(status.GatewayKey)
-	w.must(err)
-	start(w, map[string]string{"files": w.files, "objects": strings.TrimPrefix(w.minio.URL, "http://"), "manager": gateways},
-		live.Config{Cluster: "manager", Authority: "manager", Key: public, MaxStale: time.Minute}, gateway.Secret)
+	token, follow := setup.Gateway(w, w.api, time.Minute)
+	start(w, map[string]string{"files": w.files, "objects": strings.TrimPrefix(w.minio.URL, "http://"), "manager": gateways}, follow, token)
 	w.awaitGateway()
 	return w
 }
@@ -191,12 +186,7 @@ files: {listen: "127.0.0.1:0", store: {endpoint: %q, accessKey: %q, secretKeyFil
 func (w *world) fill() {
 	w.Helper()
 	ctx, none := w.Context(), client.Request{}
-	rego, err := os.ReadFile(filepath.Join(testenv.Root(w), "policy.rego"))
-	w.must(err)
-	policy, _, err := w.api.CreatePolicy(ctx, none, nouns.PolicySpec{PolicySource: nouns.PolicySource{Modules: map[string]string{"policy.rego": string(rego)}}})
-	w.must(err)
-	_, _, err = w.api.PublishPolicy(ctx, none, policy.ID)
-	w.must(err)
+	setup.Policy(w, w.api, nil)
 	up := snapshot.Upstream{Clusters: []string{"files"}}
 	secret, err := seal.NewSecret([]byte(w.key))
 	w.must(err)
