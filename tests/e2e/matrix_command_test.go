@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,6 +21,18 @@ func (w *matrixWorld) say(t *testing.T, u testenv.MatrixUser, place, body string
 	w.seq++
 	path := fmt.Sprintf("/_matrix/client/v3/rooms/%s/send/m.room.message/t%d", url.PathEscape(place), w.seq)
 	w.hs.Call(t, http.MethodPut, path, u.Token, map[string]string{"msgtype": "m.text", "body": body}, nil)
+}
+
+// hears waits until the Manager listens: what is said before is not for it.
+func (w *matrixWorld) hears(t *testing.T) {
+	t.Helper()
+	w.until(t, "the Manager listens", func(ctx context.Context) error {
+		since, err := w.Heard(ctx)
+		if err == nil && since == "" {
+			err = errors.New("it does not yet")
+		}
+		return err
+	})
 }
 
 // state waits until a consumer is in a state.
@@ -64,6 +77,7 @@ func TestCommandsFromTheRoom(t *testing.T) {
 		bob := hs.Register(t, "bob", false)
 		stop := w.serve(t)
 		home := w.placed(t, "manager")
+		w.hears(t)
 		w.calls(t, "worker-a", 1)
 
 		w.say(t, w.alice, home, "!keyward suspend worker-a")
