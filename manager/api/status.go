@@ -14,7 +14,7 @@ type eventFilter struct {
 	Limit  int          `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"Longest page"`
 	Kind   manager.Kind `query:"kind" enum:"consumer,token,target,credential,grant,policy,gateway,sealing-key,admin-token,store,room" doc:"Only of this kind of object"`
 	Object string       `query:"object" pattern:"^[a-z0-9]([a-z0-9._:-]{0,68}[a-z0-9])?$" maxLength:"70" doc:"Only of this object"`
-	Actor  string       `query:"actor" pattern:"^([a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?|@[!-~]+)$" maxLength:"255" doc:"Only by this admin token, or this user of Matrix"`
+	Actor  string       `query:"actor" pattern:"^([a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?|@[!-~]+|oidc:[!-~]+)$" maxLength:"255" doc:"Only by this admin token, this user of Matrix, or the holder of ID tokens with this subject after oidc:"`
 }
 
 func (a *API) registerStatus() {

@@ -228,7 +228,11 @@ func TestLogInWithARealProvider(t *testing.T) {
 
 	// Too many refusals lock nobody out who was right before.
 	check("an admin token", create(admin, "w6"), http.StatusOK)
-	events, err := as(admin).Events(t.Context(), client.EventFilter{}, manager.Page{Limit: manager.MaxPage})
+	events, err := as(admin).Events(t.Context(), client.EventFilter{Actor: "oidc:bob"}, manager.Page{})
+	if err != nil || len(events.Items) != 1 || events.Items[0].Object != "w2" {
+		t.Errorf("events by bob: %+v, %v", events.Items, err)
+	}
+	events, err = as(admin).Events(t.Context(), client.EventFilter{}, manager.Page{Limit: manager.MaxPage})
 	if err != nil {
 		t.Fatal(err)
 	}
