@@ -112,10 +112,22 @@ func (c *Channel) changes(w http.ResponseWriter, r *http.Request, gateway string
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	// Who has nothing and does not say who it is confirms nothing, and nobody need
+	// wait for it.
+	if q.Epoch == "" && q.Instance == "" {
+		c.answer(w, r, q)
+		return
+	}
 	if err := c.seen.note(ctx, gateway, manager.GatewayInstance{ID: q.Instance, Build: q.Build, Epoch: q.Epoch, Confirmed: q.Since}); err != nil {
 		c.fail(ctx, w, err)
 		return
 	}
+	c.answer(w, r, q)
+}
+
+// answer answers a question, at once or when there is something to tell.
+func (c *Channel) answer(w http.ResponseWriter, r *http.Request, q changes.Request) {
+	ctx := r.Context()
 	if q.Cursor != "" {
 		c.next(w, r, q)
 		return

@@ -16,13 +16,13 @@ import (
 	"keyward/tools/source"
 )
 
-// newSnapshot is the command that builds, checks and compares snapshots.
+// newSnapshot is the command that builds, fetches, checks and compares snapshots.
 func newSnapshot() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "snapshot",
-		Short: "Build, check and compare snapshots: all that a gateway needs to know",
+		Short: "Build, fetch, check and compare snapshots: all that a gateway needs to know",
 	}
-	cmd.AddCommand(newSnapshotBuild(), newSnapshotCheck(), newSnapshotDiff())
+	cmd.AddCommand(newSnapshotBuild(), newSnapshotCheck(), newSnapshotDiff(), newSnapshotFetch())
 	return cmd
 }
 

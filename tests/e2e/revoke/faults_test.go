@@ -18,7 +18,7 @@ import (
 	nouns "keyward/manager"
 	"keyward/manager/client"
 	"keyward/manager/store"
-	"keyward/plugins/snapshot"
+	"keyward/plugins/changes"
 	"keyward/tests/testenv"
 	"keyward/tools/wasmlink/link"
 )
@@ -195,15 +195,17 @@ func TestThePollingVMTraps(t *testing.T) {
 	}
 }
 
-// snapshotOf is what the Manager has in force, as a gateway may be given it.
-func (w *world) snapshotOf() []byte {
+// fetch has the command fetch what a gateway may start with.
+func (w *world) fetch() []byte {
 	w.Helper()
-	s, err := store.Open(w.Context(), filepath.Join(w.dir, "keyward.db"), store.Options{})
+	token := filepath.Join(w.dir, "gateway.token")
+	w.must(os.WriteFile(token, []byte(w.options.Token), 0o600))
+	cmd := exec.CommandContext(w.Context(), testenv.GoBuild(w, "keyward/tools/keyward"), "snapshot", "fetch",
+		"--manager", "http://"+w.addresses[2], "--manager-key", changes.FormatPublicKey(w.options.Manager.Key), "--token-file", token)
+	cmd.Stderr = os.Stderr
+	b, err := cmd.Output()
 	w.must(err)
-	defer s.Close()
-	all, err := s.Snapshot(w.Context())
-	w.must(err)
-	return snapshot.Encode(&all)
+	return b
 }
 
 // TestEnvoyIsStartedAgain: killed and started anew with the Manager there and with
@@ -223,7 +225,7 @@ func TestEnvoyIsStartedAgain(t *testing.T) {
 	w.decided("started again", w.token.Secret, true)
 	w.decided("started again", out, false)
 	watch.end(t)
-	last := w.snapshotOf()
+	last := w.fetch()
 	backup := filepath.Join(w.dir, "backup.db")
 	w.backup(backup)
 	w.envoy.Kill()
