@@ -46,9 +46,11 @@ const (
 	maxScanID = 6*maxIDBytes + 64
 )
 
-// NewResponseScanner returns a scanner of the answer to the request id, as in
-// [Message]; nil is for a notification, which has no response.
-func NewResponseScanner(id []byte) *ResponseScanner { return &ResponseScanner{id: id} }
+// Begin begins with the answer to the request id, as in [Message]; nil is for a
+// notification, which has no response. What was read before is forgotten.
+func (s *ResponseScanner) Begin(id []byte) {
+	*s = ResponseScanner{id: id, name: s.name[:0], value: s.value[:0]}
+}
 
 // Write reads the next chunk. After a fault there is nothing but that fault: the
 // answer has to be cut.
@@ -117,11 +119,16 @@ func (s *ResponseScanner) member() {
 // skip passes over a value, or what of one is in b, and returns at which byte it
 // stopped: the last that it took.
 func (s *ResponseScanner) skip(b []byte) int {
-	for i, c := range b {
+	for i := 0; i < len(b); i++ {
+		c := b[i]
 		switch {
 		case s.escaped:
 			s.escaped = false
 		case s.quoted:
+			if i += plain(b[i:]); i == len(b) {
+				continue
+			}
+			c = b[i]
 			s.escaped, s.quoted = c == '\\', c != '"'
 		case c == '"':
 			s.quoted = true
@@ -146,6 +153,18 @@ func (s *ResponseScanner) skip(b []byte) int {
 	return len(b) - 1
 }
 
+// plain is how many bytes of b are in a string for sure: those before the first
+// quotation mark or backslash. Most of an answer is text.
+func plain(b []byte) int {
+	if n := bytes.IndexByte(b, '"'); n >= 0 {
+		b = b[:n]
+	}
+	if n := bytes.IndexByte(b, '\\'); n >= 0 {
+		return n
+	}
+	return len(b)
+}
+
 // end takes the rest of a value, and says what comes behind it.
 func (s *ResponseScanner) end(rest []byte, next scanState) {
 	s.state = next
@@ -167,6 +186,9 @@ func (s *ResponseScanner) keep(b []byte) {
 
 // answers reports whether the ID is the request's, or null, which is no client's.
 func (s *ResponseScanner) answers() bool {
+	if len(s.id) > 0 && bytes.Equal(s.value, s.id) {
+		return true
+	}
 	v, err := engine.ParseJSON(s.value, engine.JSONLimits{Depth: 1})
 	if err != nil {
 		return false

@@ -43,7 +43,8 @@ func TestResponseScanner(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			id := cmpOr(tt.id, "1")
 			for _, size := range []int{1, 3, len(tt.doc)} {
-				s := NewResponseScanner([]byte(id))
+				var s ResponseScanner
+				s.Begin([]byte(id))
 				var fault *Fault
 				for rest := tt.doc; rest != ""; rest = rest[min(size, len(rest)):] {
 					fault = s.Write([]byte(rest[:min(size, len(rest))]))
@@ -66,13 +67,16 @@ func FuzzResponseScanner(f *testing.F) {
 	f.Add(`{"jsonrpc":"2.0","id":1,"METHOD":"x"}`, uint8(1))
 	f.Add(`[{"id":1}]`, uint8(9))
 	f.Fuzz(func(t *testing.T, doc string, size uint8) {
-		s := NewResponseScanner([]byte("1"))
+		var s ResponseScanner
+		s.Begin([]byte("1"))
 		n := int(size)%16 + 1
 		var fault *Fault
 		for rest := doc; rest != ""; rest = rest[min(n, len(rest)):] {
 			fault = s.Write([]byte(rest[:min(n, len(rest))]))
 		}
-		if whole := NewResponseScanner([]byte("1")).Write([]byte(doc)); (whole == nil) != (fault == nil) {
+		var all ResponseScanner
+		all.Begin([]byte("1"))
+		if whole := all.Write([]byte(doc)); (whole == nil) != (fault == nil) {
 			t.Fatalf("in pieces of %d: %v, as one: %v", n, fault, whole)
 		}
 		var lenient struct {

@@ -82,7 +82,13 @@ func Valid(s string) bool { return Check(s) == nil }
 //
 // Looking up a digest gives away nothing by its timing: who does not know the
 // token can't choose a digest near another one.
-func Digest(s string) [sha256.Size]byte { return sha256.Sum256([]byte(s)) }
+func Digest(s string) [sha256.Size]byte {
+	var b [Size]byte // not on the heap, as a conversion would be
+	if len(s) > len(b) {
+		return sha256.Sum256([]byte(s))
+	}
+	return sha256.Sum256(b[:copy(b[:], s)])
+}
 
 // Contains reports whether s holds a consumer token or a piece of one that is
 // long enough to be more than the word itself. It reads s as it is: percent or
