@@ -55,7 +55,8 @@ type Host interface {
 }
 
 // A Stream is one HTTP exchange as its plugin sees it. What a method returns is
-// valid until the callback that asked for it returns.
+// valid until the callback that asked for it returns; a plugin that is shown
+// request bodies may keep a request's headers and body.
 type Stream interface {
 	// Headers are the headers of a side, in order, duplicates kept, names in
 	// lower case, pseudo-headers (:method, :path, :authority, :status) among them.

@@ -8,11 +8,12 @@ package filter
 //
 // The result is [Background]; a panic in Tick or Release is swallowed, and what
 // the plugin then fails to renew runs out.
-func Guard(p Plugin, refuse func() Reply) Plugin { return &guardedPlugin{p, refuse} }
+func Guard(p Plugin, refuse func() Reply) Plugin { return &guardedPlugin{Plugin: p, refuse: refuse} }
 
 type guardedPlugin struct {
 	Plugin
 	refuse func() Reply
+	spare  Pool[guardedHandler]
 }
 
 var _ Background = (*guardedPlugin)(nil)
@@ -32,7 +33,8 @@ func (g *guardedPlugin) Release() {
 }
 
 func (g *guardedPlugin) NewStream(s Stream) (h Handler) {
-	gh := &guardedHandler{s: s, refuse: g.refuse}
+	gh := g.spare.Take()
+	*gh = guardedHandler{s: s, p: g}
 	defer func() {
 		if recover() != nil {
 			gh.h, h = nil, gh // every callback on a nil handler panics into a denial
@@ -44,10 +46,10 @@ func (g *guardedPlugin) NewStream(s Stream) (h Handler) {
 
 // guardedHandler denies once a callback has panicked, and holds ever after.
 type guardedHandler struct {
-	h      Handler
-	s      Stream
-	refuse func() Reply
-	dead   bool
+	h    Handler
+	s    Stream
+	p    *guardedPlugin
+	dead bool
 }
 
 // deny answers for a callback that panicked. It must be deferred directly.
@@ -60,7 +62,7 @@ func (g *guardedHandler) deny(a *Action) {
 		return
 	}
 	g.dead = true
-	_ = g.s.Reply(g.refuse()) // Hold stands even where the host can't answer
+	_ = g.s.Reply(g.p.refuse()) // Hold stands even where the host can't answer
 }
 
 func (g *guardedHandler) RequestHeaders(end bool) (a Action) {
@@ -111,4 +113,9 @@ func (g *guardedHandler) ResponseTrailers() (a Action) {
 func (g *guardedHandler) Done() {
 	defer func() { _ = recover() }() // the stream is over: nothing is left to deny
 	g.h.Done()
+	if !g.dead {
+		p := g.p
+		*g = guardedHandler{}
+		p.spare.Put(g)
+	}
 }

@@ -27,24 +27,35 @@ var errForm = errors.New("verdict: not in the known form")
 
 // Encode writes v in the property's form: fields separated by a newline, which
 // no ID contains.
-func (v Verdict) Encode() []byte {
-	b := make([]byte, 0, 96)
+func (v Verdict) Encode() []byte { return v.Append(make([]byte, 0, 96)) }
+
+// Append is Encode behind b.
+func (v Verdict) Append(b []byte) []byte {
 	b = append(b, version...)
-	for _, f := range [...]string{v.Consumer, v.Target, v.Credential, strconv.FormatUint(v.Generation, 10), v.Decision} {
-		b = append(append(b, '\n'), f...)
-	}
-	return b
+	b = append(append(b, '\n'), v.Consumer...)
+	b = append(append(b, '\n'), v.Target...)
+	b = append(append(b, '\n'), v.Credential...)
+	b = strconv.AppendUint(append(b, '\n'), v.Generation, 10)
+	return append(append(b, '\n'), v.Decision...)
 }
 
 // Decode reads what [Verdict.Encode] wrote. Anything else is an error.
 func Decode(b []byte) (Verdict, error) {
-	f := strings.Split(string(b), "\n")
-	if len(f) != 6 || f[0] != version || f[1] == "" || f[2] == "" || f[5] == "" {
+	rest := string(b)
+	var f [5]string
+	for i := range f {
+		at := strings.IndexByte(rest, '\n')
+		if at < 0 {
+			return Verdict{}, errForm
+		}
+		f[i], rest = rest[:at], rest[at+1:]
+	}
+	if f[0] != version || f[1] == "" || f[2] == "" || rest == "" || strings.IndexByte(rest, '\n') >= 0 {
 		return Verdict{}, errForm
 	}
 	g, err := strconv.ParseUint(f[4], 10, 64)
 	if err != nil {
 		return Verdict{}, errForm
 	}
-	return Verdict{Consumer: f[1], Target: f[2], Credential: f[3], Generation: g, Decision: f[5]}, nil
+	return Verdict{Consumer: f[1], Target: f[2], Credential: f[3], Generation: g, Decision: rest}, nil
 }

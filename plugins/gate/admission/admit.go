@@ -28,10 +28,10 @@ func (x *stream) begin() policies.Reason {
 		return policies.Internal
 	}
 	var ok bool
-	if x.req, ok = readRequest(list); !ok {
+	if x.req, ok = readRequest(list, x.room); !ok {
 		return policies.TokenAmbiguous
 	}
-	if x.req.location, ok = locate(x.req.rawPath); !ok {
+	if x.req.location, ok = locate(x.req.rawPath, x.room.segments[:0]); !ok {
 		return policies.PathAmbiguous
 	}
 	if reason = x.find(); reason != policies.ReasonNone {
@@ -81,13 +81,17 @@ func (x *stream) identify(list [][2]string) (reason policies.Reason) {
 	return policies.ReasonNone
 }
 
+// routeName is a property's path. Written as an argument it would be made for each
+// request.
+var routeName = []string{"route_name"}
+
 // route is the name of the matched route, "" where no target asks for one: the
 // look-up costs a host call.
 func (x *stream) route() string {
 	if !x.state.view.ByRoute() {
 		return ""
 	}
-	name, err := x.s.Property("route_name")
+	name, err := x.s.Property(routeName...)
 	if err != nil {
 		return ""
 	}
@@ -160,8 +164,9 @@ func (x *stream) readBody() filter.Action {
 // agent would pass to a tool of its master's. Escapes are the only way to spell
 // it otherwise.
 func carries(body []byte, arguments engine.Value, tok string) bool {
-	if bytes.Contains(body, []byte(tok)) {
-		return true
+	var b [token.Size]byte // not on the heap, as a conversion would be
+	if len(tok) > len(b) || bytes.Contains(body, b[:copy(b[:], tok)]) {
+		return true // no token is longer
 	}
 	return bytes.Contains(body, []byte(`\u`)) && holds(arguments, tok)
 }
@@ -185,12 +190,13 @@ func (x *stream) decideCall() filter.Action {
 	if reason := x.resume(); reason != policies.ReasonNone {
 		return x.refuseCall(x.msg.Refuse(reason))
 	}
-	x.http, x.call = httpInput(&x.req, engine.Value{}), messageInput(&x.msg)
+	x.http, x.call = x.room.input.request(&x.req, engine.Value{}), x.room.input.message(&x.msg)
 	d := x.decide()
 	if d.Verdict != policies.Allow {
 		return x.deny(d, x.msg.Refuse(d.Reason).Reply(d.ID))
 	}
-	x.answer = &answer{list: x.msg.Class == mcp.Listing}
+	x.answer = &x.room.answer
+	x.answer.begin(x.msg.Class == mcp.Listing)
 	return x.admit(d)
 }
 
@@ -200,7 +206,7 @@ func (x *stream) decidePlain() filter.Action {
 	if !ok {
 		return x.refuse(policies.PathAmbiguous)
 	}
-	x.http = httpInput(&x.req, query)
+	x.http = x.room.input.request(&x.req, query)
 	d := x.decide()
 	if d.Verdict != policies.Allow {
 		return x.deny(d, refusal.New(x.style(), d.Reason, d.ID))
@@ -210,7 +216,7 @@ func (x *stream) decidePlain() filter.Action {
 
 // decide asks the policy about the request. The rules are named for its record alone.
 func (x *stream) decide() policies.Decision {
-	d := x.state.decide(x.parties.input(x.target.Kind, x.http, x.call), x.now)
+	d := x.state.decide(x.parties.input(&x.room.input, x.target.Kind, x.http, x.call), x.now)
 	d.ID = x.gate.ids.next(x.now)
 	if x.gate.accounts.outbox != nil {
 		d.Rules = x.state.rules()
@@ -234,7 +240,7 @@ func (x *stream) admit(d policies.Decision) filter.Action {
 		Generation: d.Generation, Decision: d.ID,
 	}
 	if x.s.SetHeader(filter.Request, consumerHeader, x.consumer.ID) != nil ||
-		x.s.SetProperty(verdict.Property, v.Encode()) != nil {
+		!x.gate.tell(x.s, &v) {
 		return x.refuse(policies.Internal)
 	}
 	x.settle(d, 0)
@@ -244,6 +250,12 @@ func (x *stream) admit(d policies.Decision) filter.Action {
 		return x.wait()
 	}
 	return filter.Continue
+}
+
+// tell passes a verdict on to key-swap.
+func (g *Gate) tell(s filter.Stream, v *verdict.Verdict) bool {
+	g.verdict = v.Append(g.verdict[:0])
+	return s.SetProperty(verdict.Property, g.verdict) == nil
 }
 
 // cleanTrailers removes from an HTTP/2 request's trailers what would have been

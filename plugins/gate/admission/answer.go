@@ -20,7 +20,11 @@ type answer struct {
 	form     form
 	sse      *mcp.SSEFilter
 	response *mcp.ResponseScanner
+	scanner  mcp.ResponseScanner // it
 }
+
+// begin makes an answer of what was another one.
+func (a *answer) begin(list bool) { *a = answer{list: list, scanner: a.scanner} }
 
 // form is how the answer is encoded, known from its headers.
 type form uint8
@@ -35,7 +39,7 @@ const (
 
 // keep decides whether a tool is listed.
 func (x *stream) keep(tool string) bool {
-	in := x.parties.input(policies.KindMCP, x.http, entryInput(x.msg.Revision, tool))
+	in := x.parties.input(&x.room.input, policies.KindMCP, x.http, entryInput(x.msg.Revision, tool))
 	return x.state.decide(in, x.now).Verdict == policies.Allow
 }
 
@@ -81,7 +85,8 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	case unreadable:
 		return x.withhold(policies.AnswerRefused)
 	case response:
-		x.answer.response = mcp.NewResponseScanner(x.msg.ID)
+		x.answer.response = &x.answer.scanner
+		x.answer.response.Begin(x.msg.ID)
 		return filter.Hold // until its beginning is there: most need no more for an error in its place
 	}
 	if h.length && x.s.RemoveHeader(filter.Response, "content-length") != nil {
@@ -214,6 +219,9 @@ func (x *stream) filterDocument() filter.Action {
 }
 
 func (x *stream) scanResponse(size int) filter.Action {
+	if size == 0 {
+		return filter.Continue
+	}
 	chunk, err := x.s.Body(filter.Response, size)
 	switch {
 	case errors.Is(err, filter.ErrNotFound):

@@ -106,7 +106,7 @@ func (x *stream) review(s *state, reason policies.Reason, now int64, expired boo
 		return policies.TokenRevoked
 	}
 	x.state, x.consumer, x.target, x.parties = s, consumer, target, s.inputs.of(consumer, target, now)
-	d := s.decide(x.parties.input(target.Kind, x.http, x.call), now)
+	d := s.decide(x.parties.input(&x.room.input, target.Kind, x.http, x.call), now)
 	if d.Verdict != policies.Allow {
 		return d.Reason
 	}

@@ -17,6 +17,9 @@ type Gate struct {
 	state  *state       // of what was in force last; nil: none
 	open   openStreams
 	spare  readers
+	idle   filter.Pool[stream]
+
+	verdict []byte // room for one
 
 	accounts accounts
 	sessions sessions
@@ -106,4 +109,19 @@ func (g *Gate) Release() {
 }
 
 // NewStream returns the handler of a new stream.
-func (g *Gate) NewStream(s filter.Stream) filter.Handler { return &stream{gate: g, s: s} }
+func (g *Gate) NewStream(s filter.Stream) filter.Handler {
+	x := g.idle.Take()
+	if x.room == nil {
+		x.room = new(room)
+	}
+	x.gate, x.s = g, s
+	return x
+}
+
+// recycle has x serve another stream. Its room is overwritten as it is used, but
+// for tokens, which don't stay.
+func (g *Gate) recycle(x *stream) {
+	x.room.credentials = [len(x.room.credentials)]credential{}
+	*x = stream{room: x.room}
+	g.idle.Put(x)
+}

@@ -113,28 +113,39 @@ var (
 	keyTarget    = engine.String("target")
 )
 
-// input puts together what the policy sees; msg is undefined but for MCP.
-func (p *parties) input(kind policies.Kind, http, msg engine.Value) engine.Value {
-	return engine.Object([]engine.Member{
+// An inputRoom is memory for one stream's input, which the next one overwrites.
+type inputRoom struct {
+	all      [6]engine.Member
+	call     [6]engine.Member
+	http     [5]engine.Member
+	segments [8]engine.Value
+}
+
+// input puts together what the policy sees; msg is undefined but for MCP. It is of
+// use until the next in the same room.
+func (p *parties) input(in *inputRoom, kind policies.Kind, http, msg engine.Value) engine.Value {
+	in.all = [...]engine.Member{
 		{Key: keyConsumer, Value: p.consumer},
 		{Key: keyGrants, Value: p.grants},
 		{Key: keyHTTP, Value: http},
 		{Key: keyKind, Value: engine.String(string(kind))},
 		{Key: keyMCP, Value: msg},
 		{Key: keyTarget, Value: p.target},
-	})
+	}
+	return engine.Object(in.all[:])
 }
 
-// messageInput is an MCP message as the policy sees it.
-func messageInput(m *mcp.Message) engine.Value {
-	return engine.Object([]engine.Member{
+// message is an MCP message as the policy sees it.
+func (in *inputRoom) message(m *mcp.Message) engine.Value {
+	in.call = [...]engine.Member{
 		{Key: keyArguments, Value: m.Arguments},
 		{Key: keyKind, Value: engine.String(string(m.Kind))},
 		{Key: keyListing, Value: engine.Bool(false)},
 		{Key: keyMethod, Value: text(m.Method)},
 		{Key: keyName, Value: text(m.Name)},
 		{Key: keyRevision, Value: engine.String(string(m.Revision))},
-	})
+	}
+	return engine.Object(in.call[:])
 }
 
 // entryInput asks whether a tool may be listed: the same question as its call,
@@ -149,20 +160,21 @@ func entryInput(rev mcp.Revision, tool string) engine.Value {
 	})
 }
 
-// httpInput is the request line as the policy sees it; query is undefined where
-// it is not shown.
-func httpInput(r *request, query engine.Value) engine.Value {
-	segments := make([]engine.Value, len(r.segments))
-	for i, s := range r.segments {
-		segments[i] = engine.String(s)
+// request is the request line as the policy sees it; query is undefined where it is
+// not shown.
+func (in *inputRoom) request(r *request, query engine.Value) engine.Value {
+	segments := in.segments[:0]
+	for _, s := range r.segments {
+		segments = append(segments, engine.String(s))
 	}
-	return engine.Object([]engine.Member{
+	in.http = [...]engine.Member{
 		{Key: keyHost, Value: engine.String(r.host)},
 		{Key: keyMethod, Value: engine.String(r.method)},
 		{Key: keyPath, Value: engine.String(r.path)},
 		{Key: keyQuery, Value: query},
 		{Key: keySegments, Value: engine.Array(segments)},
-	})
+	}
+	return engine.Object(in.http[:])
 }
 
 // queryInput reads query parameters as the policy sees them. It refuses what

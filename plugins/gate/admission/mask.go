@@ -65,7 +65,7 @@ func (x *stream) mask() (paths map[string]engine.Value, ok bool) {
 	}
 	var in engine.ObjectBuilder
 	in.Set("decision_id", engine.String(x.account.decision.ID))
-	in.Set("input", x.parties.input(x.target.Kind, x.http, x.call))
+	in.Set("input", x.parties.input(&x.room.input, x.target.Kind, x.http, x.call))
 	s.vm.Begin(in.Value(), x.now)
 	set, err := s.eval(s.mask)
 	if err != nil {

@@ -14,10 +14,10 @@ type location struct {
 	segments []string // percent-decoded, without empty ends
 }
 
-// locate reads :path. It refuses every spelling that a router, an upstream or a
+// locate reads :path, and puts its segments behind in. It refuses every spelling that a router, an upstream or a
 // rule could read in another way: dot segments, empty segments, encoded
 // slashes, backslashes, path parameters, double encoding, control bytes.
-func locate(raw string) (location, bool) {
+func locate(raw string, in []string) (location, bool) {
 	path, query, _ := strings.Cut(raw, "?")
 	if len(raw) > policies.MaxURIBytes || path == "" || path[0] != '/' {
 		return location{}, false
@@ -32,13 +32,15 @@ func locate(raw string) (location, bool) {
 	if trimmed == "" {
 		return l, path == "/"
 	}
-	l.segments = strings.Split(trimmed, "/")
-	for i, s := range l.segments {
+	l.segments = in
+	for more := true; more; {
+		var s string
+		s, trimmed, more = strings.Cut(trimmed, "/")
 		decoded, ok := segment(s)
 		if !ok {
 			return location{}, false
 		}
-		l.segments[i] = decoded
+		l.segments = append(l.segments, decoded)
 	}
 	return l, true
 }

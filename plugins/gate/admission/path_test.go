@@ -43,7 +43,7 @@ func TestLocate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := locate(tt.in)
+			got, ok := locate(tt.in, nil)
 			if ok != tt.ok {
 				t.Fatalf("locate(%q) ok = %v, want %v", tt.in, ok, tt.ok)
 			}

@@ -212,7 +212,7 @@ func (x *stream) holds() bool {
 // wait holds a request until its record is stored.
 func (x *stream) wait() filter.Action {
 	x.note()
-	x.settled = pending
+	x.settled, x.waited = pending, true
 	x.gate.accounts.waiting = append(x.gate.accounts.waiting, x)
 	return filter.Hold
 }

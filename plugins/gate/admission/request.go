@@ -73,8 +73,8 @@ func removedTrailer(name, value string) bool {
 
 // readRequest sorts the headers. It reports false when a pseudo-header or a
 // credential header is there twice.
-func readRequest(headers [][2]string) (r request, ok bool) {
-	r.headers = headers
+func readRequest(headers [][2]string, in *room) (r request, ok bool) {
+	r.headers, r.strip, r.credentials = headers, in.strip[:0], in.credentials[:0]
 	var seen [5]bool
 	once := func(i int) bool {
 		first := !seen[i]

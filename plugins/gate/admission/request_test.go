@@ -57,7 +57,7 @@ func TestConsumerToken(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, ok := readRequest(tt.headers)
+			r, ok := readRequest(tt.headers, new(room))
 			if !ok {
 				if tt.want != policies.TokenAmbiguous {
 					t.Fatalf("readRequest refused, want %q", tt.want)
@@ -112,11 +112,11 @@ func TestTunnelsAreUpgrades(t *testing.T) {
 	for _, h := range [][2]string{
 		{"upgrade", "websocket"}, {"connection", "keep-alive, Upgrade"}, {"http2-settings", "AAMAAABk"}, {":protocol", "websocket"}, {":method", "CONNECT"},
 	} {
-		if r, ok := readRequest([][2]string{h}); !ok || !r.upgrade {
+		if r, ok := readRequest([][2]string{h}, new(room)); !ok || !r.upgrade {
 			t.Errorf("%q asks for no tunnel", h)
 		}
 	}
-	if r, _ := readRequest([][2]string{{":method", "POST"}, {"connection", "keep-alive"}}); r.upgrade {
+	if r, _ := readRequest([][2]string{{":method", "POST"}, {"connection", "keep-alive"}}, new(room)); r.upgrade {
 		t.Error("a plain request asks for a tunnel")
 	}
 }

@@ -41,6 +41,18 @@ type stream struct {
 	until      int64           // when it ends at the latest, Unix nanoseconds
 	said       bool            // the client was told
 	cutBy      string          // ID of the decision to cut it; "": none yet
+	waited     bool            // it was held for its record
+
+	room *room // what it reads is put there
+}
+
+// A room is memory of a stream, which another one uses after it.
+type room struct {
+	answer      answer
+	strip       [8]string
+	credentials [4]credential
+	segments    [8]string
+	input       inputRoom
 }
 
 // settled says whether the verdict has been given.
@@ -124,6 +136,9 @@ func (x *stream) Done() {
 	}
 	x.closeAccount()
 	x.forget()
+	if !x.waited { // else it is in a list until the next tick
+		x.gate.recycle(x)
+	}
 }
 
 // tooLarge reports a body whose announced length is beyond what is read, or is

@@ -78,6 +78,7 @@ func ShowBodies() { bodies = true }
 //
 //go:wasmexport proxy_on_request_headers
 func proxyOnRequestHeaders(id, _ uint32, end bool) uint32 {
+	callback()
 	a := filter.Hold
 	if s := vm.streams.get(id); s != nil {
 		a = s.handler.RequestHeaders(end)
@@ -90,6 +91,7 @@ func proxyOnRequestHeaders(id, _ uint32, end bool) uint32 {
 
 // RequestBody is a callback; see package body.
 func RequestBody(id, size uint32, end bool) uint32 {
+	callback()
 	if s := vm.streams.get(id); s != nil {
 		return action(s.handler.RequestBody(int(size), end))
 	}
@@ -98,6 +100,7 @@ func RequestBody(id, size uint32, end bool) uint32 {
 
 // RequestTrailers is a callback; see package body.
 func RequestTrailers(id uint32) uint32 {
+	callback()
 	if s := vm.streams.get(id); s != nil {
 		return action(s.handler.RequestTrailers())
 	}
@@ -106,6 +109,7 @@ func RequestTrailers(id uint32) uint32 {
 
 //go:wasmexport proxy_on_response_headers
 func proxyOnResponseHeaders(id, _ uint32, end bool) uint32 {
+	callback()
 	if s := vm.streams.get(id); s != nil {
 		return action(s.handler.ResponseHeaders(end))
 	}
@@ -114,6 +118,7 @@ func proxyOnResponseHeaders(id, _ uint32, end bool) uint32 {
 
 //go:wasmexport proxy_on_response_body
 func proxyOnResponseBody(id, size uint32, end bool) uint32 {
+	callback()
 	if s := vm.streams.get(id); s != nil {
 		return action(s.handler.ResponseBody(int(size), end))
 	}
@@ -122,6 +127,7 @@ func proxyOnResponseBody(id, size uint32, end bool) uint32 {
 
 //go:wasmexport proxy_on_response_trailers
 func proxyOnResponseTrailers(id, _ uint32) uint32 {
+	callback()
 	if s := vm.streams.get(id); s != nil {
 		return action(s.handler.ResponseTrailers())
 	}

@@ -81,7 +81,7 @@ func (c *context) configure() (err error) {
 			err = errors.New("panic while reading the configuration")
 		}
 	}()
-	config, err := buffer(pluginBytes, math.MaxInt32)
+	config, err := buffer(pluginBytes, math.MaxInt32, nil)
 	if err != nil {
 		return errors.New("no configuration")
 	}
@@ -90,7 +90,7 @@ func (c *context) configure() (err error) {
 
 // rootID tells apart the plugins that share a VM; "" where the host has no name.
 func rootID() string {
-	b, err := property("plugin_root_id")
+	b, err := property("plugin_root_id", nil)
 	if err != nil {
 		return ""
 	}

@@ -1,9 +1,12 @@
 package host
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"keyward/plugins/filter"
 )
@@ -71,14 +74,14 @@ func TestWhatAHostReturnsIsTakenFromItsMemoryAlone(t *testing.T) {
 		{"a size without an address", func() { slot.size = 8 }, false},
 		{"what it asked for before the last", func() { give(10); memory.allocate(4) }, false},
 	} {
-		expect()
+		expect(nil)
 		c.do()
 		b, err := returned(done)
 		if (err == nil) != c.ok || len(b) != 0 && len(b) != int(slot.size) {
 			t.Errorf("%s: %d bytes, %v", c.what, len(b), err)
 		}
 	}
-	expect()
+	expect(nil)
 	give(10)
 	if _, err := returned(notFound); err != filter.ErrNotFound {
 		t.Errorf("what is not found gives %v", err)
@@ -99,6 +102,47 @@ func TestMemoryIsHandedOutOnce(t *testing.T) {
 		}
 		if *p = 1; len(a.last) < int(size) || cap(a.last) != len(a.last) {
 			t.Fatalf("%d bytes asked for, %d given", size, len(a.last))
+		}
+	}
+}
+
+func TestABriefValueLastsForItsCallback(t *testing.T) {
+	give := func(in *scratch, text string) []byte {
+		expect(in)
+		p := memory.allocate(uint32(len(text)))
+		copy(unsafe.Slice(p, len(text)), text)
+		slot.data, slot.size = address(p), uint32(len(text))
+		b, err := returned(done)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	callback()
+	large := strings.Repeat("large", len(brief.bytes)/5)
+	var values [][]byte
+	for _, text := range []string{"one", "two", large, "three"} {
+		values = append(values, give(&brief, text))
+	}
+	kept := give(nil, "kept")
+	if got := string(bytes.Join(values, nil)); got != "onetwo"+large+"three" {
+		t.Errorf("in one callback they overwrite each other: %.20s", got)
+	}
+	callback()
+	give(&brief, "ONE")
+	if got := string(values[0]) + string(values[2]) + string(kept); got != "ONE"+large+"kept" {
+		t.Errorf("after the next callback: %.20s", got)
+	}
+}
+
+func TestOnlyARequestIsKept(t *testing.T) {
+	defer func(b bool) { bodies = b }(bodies)
+	for _, shown := range []bool{false, true} {
+		bodies = shown
+		for _, side := range []filter.Side{filter.Request, filter.Response, filter.RequestTrailers, filter.ResponseTrailers} {
+			if kept := scratchOf(side) == nil; kept != (shown && side == filter.Request) {
+				t.Errorf("shown bodies: %v, side %d is kept: %v", shown, side, kept)
+			}
 		}
 	}
 }

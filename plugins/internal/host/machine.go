@@ -45,7 +45,7 @@ func (*machine) Getenv(name string) string {
 
 func (*machine) Shared(key string) ([]byte, uint32, error) {
 	k, n := text(key)
-	expect()
+	expect(nil)
 	value, err := returned(proxyGetSharedData(k, n, &slot.data, &slot.size, &slot.version))
 	return value, slot.version, err
 }
@@ -101,7 +101,7 @@ func (m *machine) answered(token uint32, size int) {
 
 // answer reads the answer to the call whose callback runs.
 func answer(size, limit int) (a filter.Answer) {
-	list, err := headers(callHeaders)
+	list, err := headers(callHeaders, nil)
 	if err != nil || size > limit {
 		return filter.Answer{}
 	}
@@ -114,7 +114,7 @@ func answer(size, limit int) (a filter.Answer) {
 	}
 	a.Headers = list
 	if size > 0 {
-		if a.Body, err = buffer(callBody, size); err != nil {
+		if a.Body, err = buffer(callBody, size, nil); err != nil {
 			return filter.Answer{}
 		}
 	}

@@ -41,10 +41,21 @@ func bufferOf(side filter.Side) uint32 {
 	return 1
 }
 
-func (*stream) Headers(side filter.Side) ([][2]string, error) { return headers(mapOf(side)) }
+// scratchOf is the memory for what comes of a side; nil for what a plugin may
+// keep, see [filter.Stream].
+func scratchOf(side filter.Side) *scratch {
+	if side == filter.Request && bodies {
+		return nil
+	}
+	return &brief
+}
 
-func headers(kind uint32) ([][2]string, error) {
-	expect()
+func (*stream) Headers(side filter.Side) ([][2]string, error) {
+	return headers(mapOf(side), scratchOf(side))
+}
+
+func headers(kind uint32, in *scratch) ([][2]string, error) {
+	expect(in)
 	b, err := returned(proxyGetHeaderMapPairs(kind, &slot.data, &slot.size))
 	switch {
 	case err != nil:
@@ -73,11 +84,11 @@ func (*stream) RemoveHeader(side filter.Side, name string) error {
 }
 
 func (*stream) Body(side filter.Side, limit int) ([]byte, error) {
-	return buffer(bufferOf(side), limit)
+	return buffer(bufferOf(side), limit, scratchOf(side))
 }
 
-func buffer(kind uint32, limit int) ([]byte, error) {
-	expect()
+func buffer(kind uint32, limit int, in *scratch) ([]byte, error) {
+	expect(in)
 	b, err := returned(proxyGetBufferBytes(kind, 0, uint32(limit), &slot.data, &slot.size))
 	if err == nil && b == nil {
 		err = filter.ErrNotFound
@@ -97,25 +108,25 @@ func (*stream) ReplaceBody(side filter.Side, body []byte) error {
 // has them there alone, older forks of Higress at the top.
 func (*stream) Property(path ...string) ([]byte, error) {
 	if len(path) != 1 {
-		return property(join(path))
+		return property(join(path), &brief)
 	}
 	switch path[0] {
 	case "route_name":
-		if b, err := property("xds\x00route_name"); err == nil {
+		if b, err := property("xds\x00route_name", &brief); err == nil {
 			return b, nil
 		}
 	case "cluster_name":
-		if b, err := property("xds\x00cluster_name"); err == nil {
+		if b, err := property("xds\x00cluster_name", &brief); err == nil {
 			return b, nil
 		}
 	}
-	return property(path[0])
+	return property(path[0], &brief)
 }
 
 // property reads a property; the elements of its path are separated by zero bytes.
-func property(path string) ([]byte, error) {
+func property(path string, in *scratch) ([]byte, error) {
 	p, n := text(path)
-	expect()
+	expect(in)
 	return returned(proxyGetProperty(p, n, &slot.data, &slot.size))
 }
 

@@ -71,6 +71,9 @@ func (m *Matcher) Mask(b []byte) bool {
 	return len(found) > 0
 }
 
+// In reports whether the secret is in s.
+func (m *Matcher) In(s string) bool { return len(m.find([]byte(s), nil)) > 0 }
+
 // Open reports whether b ends in what may be the beginning of the secret.
 func (m *Matcher) Open(b []byte) bool { return m.open(b) < len(b) }
 

@@ -106,7 +106,7 @@ func TestScannerHoldsBackNoMoreThanItMust(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := NewScanner(New([]byte("secret-key")))
+			s := MakeScanner(New([]byte("secret-key")))
 			var got []string
 			for i, p := range append(tt.pieces, "") {
 				out, _ := s.Next([]byte(p), i == len(tt.pieces))
@@ -161,7 +161,7 @@ func FuzzScanner(f *testing.F) {
 				}
 			}
 		}
-		s, got, in := NewScanner(m), []byte{}, bytes.Clone(text)
+		s, got, in := MakeScanner(m), []byte{}, bytes.Clone(text)
 		for len(in) > 0 {
 			n := min(len(in), int(cuts%7)+1)
 			cuts = cuts>>3 | cuts<<61
@@ -191,7 +191,7 @@ func BenchmarkScanner(b *testing.B) {
 	text := bytes.Repeat([]byte(`{"id":12,"name":"a/b","url":"https://api.github.com/repos/a/b"},`), 16<<10/64)
 	for _, size := range []int{256, 16 << 10} {
 		b.Run(fmt.Sprintf("clean/%dB", size), func(b *testing.B) {
-			s, piece := NewScanner(New(secret)), text[:size]
+			s, piece := MakeScanner(New(secret)), text[:size]
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -202,7 +202,7 @@ func BenchmarkScanner(b *testing.B) {
 		})
 	}
 	b.Run("echo/256B", func(b *testing.B) {
-		s, echo := NewScanner(New(secret)), append(bytes.Clone(text[:200]), secret...)
+		s, echo := MakeScanner(New(secret)), append(bytes.Clone(text[:200]), secret...)
 		piece := make([]byte, len(echo))
 		b.SetBytes(int64(len(echo)))
 		b.ReportAllocs()

@@ -13,8 +13,8 @@ type Scanner struct {
 	spans   []span // reused
 }
 
-// NewScanner returns a scanner for one text.
-func NewScanner(m *Matcher) *Scanner { return &Scanner{m: m} }
+// MakeScanner returns a scanner for one text.
+func MakeScanner(m *Matcher) Scanner { return Scanner{m: m} }
 
 // Held is the number of bytes that are held back.
 func (s *Scanner) Held() int { return len(s.held) }

@@ -22,8 +22,9 @@ type handler struct {
 	key      *opened // what was injected; nil: nothing is redacted
 	place    place   // where in the request's headers it stands
 	answer   *redact.Scanner
-	trailing bool // trailers are expected behind the answer's body
-	cut      bool // the answer was refused
+	scanner  redact.Scanner // the answer's
+	trailing bool           // trailers are expected behind the answer's body
+	cut      bool           // the answer was refused
 }
 
 // A refused says why a request or an answer is refused: with a reason for the
@@ -78,7 +79,8 @@ func (h *handler) request() *refused {
 	if err != nil {
 		return &refused{policies.Internal, "headers can't be read"}
 	}
-	req := newRequest(h.s, headers)
+	req := request{s: h.s, headers: headers}
+	req.read()
 	if h.verdict.Credential == "" {
 		return req.strip(nil)
 	}
@@ -98,7 +100,7 @@ func (h *handler) request() *refused {
 	}
 	o.acquire()
 	h.key = o
-	if h.place, r = req.inject(target.Inject, o.secret.Reveal()); r != nil {
+	if h.place, r = req.inject(target.Inject, o); r != nil {
 		return r
 	}
 	// A changed header makes hosts choose the route again. So where the request
@@ -110,7 +112,7 @@ func (h *handler) request() *refused {
 // decided reads gate's verdict and holds it against what is in force here: gate
 // and this plugin may be at different generations.
 func (h *handler) decided(entries live.Entries) (*snapshot.Target, *refused) {
-	b, err := h.s.Property(verdict.Property)
+	b, err := h.s.Property(verdictsName...)
 	if err != nil {
 		return nil, &refused{policies.NoVerdict, "no verdict"}
 	}
@@ -149,10 +151,12 @@ func (h *handler) RequestTrailers() filter.Action {
 
 // Done gives the key back.
 func (h *handler) Done() {
+	p := h.p
 	if h.key != nil {
 		h.key.release()
-		h.key = nil
 	}
+	*h = handler{}
+	p.spare.Put(h)
 }
 
 // refuse answers in the upstream's place, or cuts an answer under way.

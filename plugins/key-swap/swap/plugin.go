@@ -46,6 +46,8 @@ type plugin struct {
 	keys   []*unseal.Key
 	opened map[string]*opened // by credential ID; opening costs a millisecond
 
+	spare filter.Pool[handler]
+
 	swept live.Entries // that opened was held against last
 	next  int64        // not to do so before then, Unix nanoseconds
 }
@@ -150,7 +152,11 @@ func (p *plugin) open(c *snapshot.Credential) *opened {
 }
 
 // NewStream returns the handler of a new stream.
-func (p *plugin) NewStream(s filter.Stream) filter.Handler { return &handler{p: p, s: s} }
+func (p *plugin) NewStream(s filter.Stream) filter.Handler {
+	h := p.spare.Take()
+	h.p, h.s = p, s
+	return h
+}
 
 // An opened is a credential in clear. It lives until it is replaced and the last
 // stream that has to redact it is done.
@@ -161,6 +167,18 @@ type opened struct {
 	err        error // why it could not be opened; then there is no secret
 	users      int   // streams
 	retired    bool
+
+	inject *snapshot.Inject // that value is of; nil: none yet
+	value  string
+}
+
+// header is the value of a header with the key in it, as i wants it. It is made
+// once: requests seldom differ in where they put a key.
+func (o *opened) header(i *snapshot.Inject) string {
+	if o.inject != i {
+		o.inject, o.value = i, headerValue(i, o.secret.Reveal())
+	}
+	return o.value
 }
 
 // holds reports whether o is of c, which may have been read anew.
@@ -191,5 +209,6 @@ func (o *opened) zero() {
 	if o.retired && o.users == 0 && o.matcher != nil {
 		o.secret.Zero()
 		o.matcher.Zero()
+		o.inject, o.value = nil, ""
 	}
 }

@@ -8,19 +8,24 @@ import (
 	"keyward/plugins/filter"
 	"keyward/plugins/snapshot"
 	"keyward/plugins/token"
+	"keyward/plugins/verdict"
 	"keyward/policies"
 )
 
-// headers that never go on: Higress' ai-proxy keeps the client's own token in
-// this one.
-var always = []string{"x-hi-original-auth"}
+// always names headers that never go on: Higress' ai-proxy keeps the client's own
+// token in this one.
+func always(name string) bool { return name == "x-hi-original-auth" }
 
-// beside a key, these don't go on either: what a client sends as a credential
-// could be read in place of it; an encoded or partial answer could not be
-// searched for it.
-var beside = []string{
-	"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie",
-	"accept-encoding", "range", "if-range",
+// beside names what doesn't go on either, beside a key: what a client sends as a
+// credential could be read in place of it; an encoded or partial answer could not
+// be searched for it.
+func beside(name string) bool {
+	switch name {
+	case "authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie",
+		"accept-encoding", "range", "if-range":
+		return true
+	}
+	return false
 }
 
 // A request is what is read of one and changed in it.
@@ -30,9 +35,9 @@ type request struct {
 	authority, path string
 }
 
-func newRequest(s filter.Stream, headers [][2]string) *request {
-	r := &request{s: s, headers: headers}
-	for _, h := range headers {
+// read finds what a request is for.
+func (r *request) read() {
+	for _, h := range r.headers {
 		switch h[0] {
 		case ":authority":
 			r.authority = h[1]
@@ -40,7 +45,6 @@ func newRequest(s filter.Stream, headers [][2]string) *request {
 			r.path = h[1]
 		}
 	}
-	return r
 }
 
 // toHosts checks that the request is for a host that every one of ups lets it go
@@ -54,6 +58,12 @@ func (r *request) toHosts(ups ...snapshot.Upstream) *refused {
 	return nil
 }
 
+// Paths of properties. Written as arguments they would be made for each request.
+var (
+	clusterName  = []string{"cluster_name"}
+	verdictsName = []string{verdict.Property}
+)
+
 // toClusters is [request.toHosts] for the cluster that the host has chosen.
 func (r *request) toClusters(ups ...snapshot.Upstream) *refused {
 	var cluster []byte
@@ -63,7 +73,7 @@ func (r *request) toClusters(ups ...snapshot.Upstream) *refused {
 		}
 		if cluster == nil {
 			var err error
-			if cluster, err = r.s.Property("cluster_name"); err != nil || len(cluster) == 0 {
+			if cluster, err = r.s.Property(clusterName...); err != nil || len(cluster) == 0 {
 				return &refused{policies.WrongUpstream, "the host does not say which cluster the request goes to"}
 			}
 		}
@@ -106,12 +116,18 @@ func (r *request) strip(inject *snapshot.Inject) *refused {
 
 func unwanted(h [2]string, inject *snapshot.Inject) bool {
 	// To CGI and WSGI an underscore in a header's name is a hyphen.
-	name := strings.ReplaceAll(h[0], "_", "-")
-	if slices.Contains(always, name) || token.Contains(h[1]) {
+	name := hyphens(h[0])
+	if always(name) || token.Contains(h[1]) {
 		return true
 	}
-	return inject != nil && (slices.Contains(beside, name) ||
-		inject.Form == snapshot.Header && name == strings.ReplaceAll(inject.Name, "_", "-"))
+	return inject != nil && (beside(name) || inject.Form == snapshot.Header && name == hyphens(inject.Name))
+}
+
+func hyphens(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return strings.ReplaceAll(name, "_", "-")
 }
 
 // A place is a header of a request that holds a key.
@@ -120,19 +136,17 @@ type place struct {
 	before string // its value without the key; "": it was not there
 }
 
-// inject puts key, which is fit for a header, where i says. It may stand there
+// inject puts o's key, which is fit for a header, where i says. It may stand there
 // with an error too.
-func (r *request) inject(i *snapshot.Inject, key []byte) (place, *refused) {
+func (r *request) inject(i *snapshot.Inject, o *opened) (place, *refused) {
 	name, value, before := "authorization", "", ""
 	switch i.Form {
-	case snapshot.Bearer:
-		value = "Bearer " + string(key)
+	case snapshot.Bearer, snapshot.Basic:
+		value = o.header(i)
 	case snapshot.Header:
-		name, value = i.Name, i.Prefix+string(key)
-	case snapshot.Basic:
-		value = "Basic " + base64.StdEncoding.EncodeToString(append([]byte(i.Username+":"), key...))
+		name, value = i.Name, o.header(i)
 	case snapshot.Query:
-		path, ok := withParameter(r.path, i.Name, key)
+		path, ok := withParameter(r.path, i.Name, o.secret.Reveal())
 		if !ok {
 			return place{}, &refused{policies.PathAmbiguous, "the request's path has a fragment or no beginning"}
 		}
@@ -145,4 +159,18 @@ func (r *request) inject(i *snapshot.Inject, key []byte) (place, *refused) {
 		return at, &refused{policies.Internal, "the credential can't be set"}
 	}
 	return at, nil
+}
+
+// headerValue is a header's value with key in it; "" where i has none in a header.
+func headerValue(i *snapshot.Inject, key []byte) string {
+	switch i.Form {
+	case snapshot.Bearer:
+		return "Bearer " + string(key)
+	case snapshot.Header:
+		return i.Prefix + string(key)
+	case snapshot.Basic:
+		return "Basic " + base64.StdEncoding.EncodeToString(append([]byte(i.Username+":"), key...))
+	default:
+		return ""
+	}
 }

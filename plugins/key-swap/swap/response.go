@@ -2,6 +2,7 @@ package swap
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"keyward/plugins/filter"
@@ -42,7 +43,8 @@ func (h *handler) ResponseHeaders(end bool) filter.Action {
 	if r := h.redact(filter.Response, headers); r != nil {
 		return h.refuse(r)
 	}
-	h.answer = redact.NewScanner(h.key.matcher)
+	h.scanner = redact.MakeScanner(h.key.matcher)
+	h.answer = &h.scanner
 	return filter.Continue
 }
 
@@ -128,26 +130,29 @@ func (h *handler) body(size int) ([]byte, *refused) {
 
 // redact masks the key in every value of a side's headers, Location among them.
 func (h *handler) redact(side filter.Side, headers [][2]string) *refused {
-	masked := map[string]bool{} // names of headers that had the key
+	var masked []string // names of headers that had the key
 	for i, header := range headers {
-		value := []byte(header[1])
-		if strings.HasPrefix(header[0], ":") || !h.key.matcher.Mask(value) {
+		if strings.HasPrefix(header[0], ":") || !h.key.matcher.In(header[1]) {
 			continue
 		}
+		value := []byte(header[1])
+		h.key.matcher.Mask(value)
 		headers[i][1] = string(value)
-		masked[header[0]] = true
+		if !slices.Contains(masked, header[0]) {
+			masked = append(masked, header[0])
+		}
 	}
-	if len(masked) == 0 {
+	if masked == nil {
 		return nil
 	}
 	failed := &refused{policies.AnswerRefused, "a header of the answer can't be replaced"}
-	for name := range masked {
+	for _, name := range masked {
 		if h.s.RemoveHeader(side, name) != nil {
 			return failed
 		}
 	}
 	for _, header := range headers {
-		if masked[header[0]] && h.s.AddHeader(side, header[0], header[1]) != nil {
+		if slices.Contains(masked, header[0]) && h.s.AddHeader(side, header[0], header[1]) != nil {
 			return failed
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"keyward/plugins/filter"
 	"keyward/plugins/filter/filtertest"
+	"keyward/plugins/snapshot"
 	"keyward/policies"
 )
 
@@ -274,5 +275,53 @@ func BenchmarkExchange(b *testing.B) {
 				h.Done()
 			}
 		})
+	}
+}
+
+// A handler is used again, and so must know nothing of the stream before it.
+func TestAStreamBeginsWithoutAKey(t *testing.T) {
+	w := newWorld(t)
+	first := filtertest.NewStream(request("/mcp").Headers...)
+	first.Properties = allow("w1", "bearer", "c-bearer")
+	h := w.plugin.NewStream(first)
+	if a := h.RequestHeaders(false); a != filter.Continue {
+		t.Fatalf("action %v, replies %v", a, first.Replies)
+	}
+	h.ResponseHeaders(false)
+	h.Done()
+
+	second := filtertest.NewStream(request("/mcp").Headers...)
+	h = w.plugin.NewStream(second)
+	if a := h.RequestBody(1, true); a != filter.Hold {
+		t.Errorf("a body before the headers: action %v", a)
+	}
+	if a := h.RequestHeaders(false); a != filter.Hold || len(second.Replies) != 1 {
+		t.Errorf("without a verdict: action %v, replies %v", a, second.Replies)
+	}
+	if a := h.ResponseHeaders(false); a != filter.Continue || len(second.Replies) != 1 {
+		t.Errorf("its refusal: action %v, replies %v", a, second.Replies)
+	}
+	h.Done()
+}
+
+func TestKeyIsPutWhereItsTargetSays(t *testing.T) {
+	w := newWorld(t)
+	s := snapshot.Inject{Form: snapshot.Bearer}
+	for _, tt := range []struct {
+		inject snapshot.Inject
+		want   string
+	}{
+		{s, "Bearer " + bearerKey},
+		{snapshot.Inject{Form: snapshot.Header, Name: "authorization", Prefix: "token "}, "token " + bearerKey},
+		{s, "Bearer " + bearerKey},
+	} {
+		*w.s.Targets[0].Inject = tt.inject
+		w.configure(t)
+		for range 2 {
+			r := filtertest.Run(w.plugin, filtertest.Exchange{Request: request("/mcp"), Properties: allow("w1", "bearer", "c-bearer")})
+			if r.Upstream == nil || r.Upstream.Header("authorization") != tt.want {
+				t.Errorf("%+v: upstream got %v", tt.inject, r.Upstream)
+			}
+		}
 	}
 }
