@@ -2,12 +2,18 @@ package workers_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"keyward/manager"
+	"keyward/tests/testenv"
 )
 
 // Places that know some of the keys, for they have issued them.
@@ -55,6 +61,9 @@ func (w *world) search(t *testing.T, when string, found *findings) {
 		everywhere["docker inspect"] = w.Get(t, c+"/json")
 		everywhere["its filesystem"] = w.Get(t, c+"/export")
 		everywhere["its files"] = w.Get(t, c+"/archive?path="+manager.WorkerFiles)
+		for _, m := range tokenInEnv.FindAllSubmatch(everywhere["docker inspect"], -1) {
+			w.tokens[string(m[1])] = true
+		}
 		logs, err := w.backend.Logs(t.Context(), "researcher", manager.MaxLogLines)
 		if err != nil {
 			t.Fatal(err)
@@ -64,6 +73,10 @@ func (w *world) search(t *testing.T, when string, found *findings) {
 			everywhere["docker inspect of "+name] = w.Get(t, "/v1.41/containers/"+of+"/json")
 			everywhere["the log of "+name] = w.Get(t, "/v1.41/containers/"+of+"/logs?stdout=1&stderr=1")
 		}
+	}
+	if e, ok := w.gateway.(*testenv.Envoy); ok {
+		everywhere["Envoy's statistics"] = download(t, "http://"+e.Admin+"/stats")
+		everywhere["Envoy's configuration"] = download(t, "http://"+e.Admin+"/config_dump")
 	}
 	// What is looked for must be where it is known to be, or the search is worth
 	// nothing.
@@ -78,11 +91,76 @@ func (w *world) search(t *testing.T, when string, found *findings) {
 	for where, content := range everywhere {
 		found.places[where] = true
 		for _, key := range w.keys {
-			if w.issued[key] != where && bytes.Contains(content, []byte(key)) {
+			if w.issued[key] != where && hasAnyForm(content, key) {
 				found.keys++
 				t.Errorf("%s: a real key is in %s", when, where)
 			}
 		}
+		for token := range w.tokens {
+			if !itsOwn[where] && hasAnyForm(content, token) {
+				found.keys++
+				t.Errorf("%s: a consumer token is in %s", when, where)
+			}
+		}
+	}
+	if len(w.tokens) == 0 {
+		t.Error("no consumer token was found where it should be")
+	}
+}
+
+// itsOwn are the places where a Worker's token is.
+var itsOwn = map[string]bool{"docker inspect": true, "its filesystem": true, "its files": true}
+
+var tokenInEnv = regexp.MustCompile(`"KEYWARD_TOKEN=(kwt_[0-9A-Za-z]+)"`)
+
+// hasAnyForm reports whether content has a key: as it is, in hex, or in base64,
+// wherever in what was encoded it began.
+func hasAnyForm(content []byte, key string) bool {
+	forms := []string{key, hex.EncodeToString([]byte(key))}
+	for before := range 3 {
+		text := base64.StdEncoding.EncodeToString([]byte("\x00\x00"[:before] + key))
+		forms = append(forms, text[(before*8+5)/6:len(text)-4]) // what the key alone decides
+	}
+	for _, form := range forms {
+		if bytes.Contains(content, []byte(form)) {
+			return true
+		}
+	}
+	return false
+}
+
+func download(t *testing.T, url string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d, %v", url, res.StatusCode, err)
+	}
+	return b
+}
+
+// TestHasAnyForm: what is looked for is found.
+func TestHasAnyForm(t *testing.T) {
+	const key = "ghp_0123456789abcdef"
+	for _, content := range []string{
+		"x" + key + "y", hex.EncodeToString([]byte("x" + key)), base64.StdEncoding.EncodeToString([]byte("Basic a:" + key)),
+		base64.StdEncoding.EncodeToString([]byte("abc" + key + "d")), base64.StdEncoding.EncodeToString([]byte("ab" + key + "de")),
+		base64.URLEncoding.EncodeToString([]byte("a" + key + "def")),
+	} {
+		if !hasAnyForm([]byte(content), key) {
+			t.Errorf("it is not found in %s", content)
+		}
+	}
+	if hasAnyForm([]byte("ghp_0123456789abcdee"), key) {
+		t.Error("it is found where it is not")
 	}
 }
 

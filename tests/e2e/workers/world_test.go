@@ -39,6 +39,7 @@ type world struct {
 	backend  *docker.Docker
 	keys     []string          // real ones, which must be nowhere
 	issued   map[string]string // of keys that the place knows which has issued them
+	tokens   map[string]bool   // Workers' consumer tokens that were seen
 	postgres *testenv.PostgreSQL
 	dsn      string
 	matrix   *homeserver          // nil: there is none
@@ -52,7 +53,7 @@ type setting struct{ envoy, postgres, matrix, files bool }
 
 func newWorld(t *testing.T, as setting) *world {
 	t.Helper()
-	w := &world{Docker: testenv.StartDocker(t), dir: t.TempDir(), registry: prometheus.NewRegistry(), issued: map[string]string{}}
+	w := &world{Docker: testenv.StartDocker(t), dir: t.TempDir(), registry: prometheus.NewRegistry(), issued: map[string]string{}, tokens: map[string]bool{}}
 	w.open(t, as.postgres)
 	var err error
 	if w.key, err = seal.GenerateKey(); err != nil {
