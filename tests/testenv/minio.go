@@ -63,9 +63,13 @@ func (s *ObjectStore) Allow(t testing.TB, policy []byte) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), minioUserTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "minio-user"), s.URL[len("http://"):], s.AccessKey)
-	cmd.Env, cmd.Stdin = append(os.Environ(), s.root...), bytes.NewReader(in)
-	if err := output(cmd); err != nil {
+	// It answers before it has read its users.
+	err = Await(ctx, func(ctx context.Context) error {
+		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "minio-user"), s.URL[len("http://"):], s.AccessKey)
+		cmd.Env, cmd.Stdin = append(os.Environ(), s.root...), bytes.NewReader(in)
+		return output(cmd)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -46,7 +46,7 @@ func TestAWorkersContainerHasItsFiles(t *testing.T) {
 	})
 	w.must(err)
 	var said string
-	for deadline := time.Now().Add(3 * time.Minute); !strings.Contains(said, "task.md"); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !strings.Contains(said, "task.md"); time.Sleep(100 * time.Millisecond) {
 		if b, err := w.api.WorkerLogs(t.Context(), "researcher", 100); err == nil {
 			said = string(b)
 		}
@@ -66,7 +66,7 @@ func TestAWorkersContainerHasItsFiles(t *testing.T) {
 	// Its end: grants go with it, files stay.
 	_, _, err = w.api.DeleteWorker(t.Context(), client.Request{}, "researcher")
 	w.must(err)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if _, err := w.api.Worker(t.Context(), "researcher"); err != nil {
 			break
 		}

@@ -51,6 +51,9 @@ type world struct {
 
 type answers struct{ testenv.Output }
 
+// patience is how long anything may take on a machine that has much else to do.
+const patience = 5 * time.Minute
+
 // newWorld starts all of it; more is of the Manager's configuration.
 func newWorld(t *testing.T, start func(*world, map[string]string, live.Config, string), more ...string) *world {
 	t.Helper()
@@ -166,7 +169,7 @@ files: {listen: "127.0.0.1:0", store: {endpoint: %q, accessKey: %q, secretKeyFil
 	var at map[string]string
 	select {
 	case at = <-started:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		w.Fatal("the Manager does not start")
 	}
 	for _, word := range strings.Fields(out.String()) {
@@ -229,7 +232,7 @@ func (w *world) grant(worker, target string, methods []string, path string) {
 // awaitGateway waits until the gateway has what was set up.
 func (w *world) awaitGateway() {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
 	w.must(testenv.Await(ctx, func(context.Context) error {
 		if status, body := w.ask("a", "GET", "/files/workers/a/", nil); status != 200 {

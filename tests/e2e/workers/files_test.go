@@ -26,13 +26,14 @@ func (w *world) startFiles(t *testing.T) (at, key string) {
 	w.minio, key = testenv.StartMinIO(t), "kwf_"+rand.Text()
 	w.keys = append(w.keys, w.minio.SecretKey)
 	w.issued[w.minio.SecretKey] = objectStore
-	o, err := objects.New(objects.Options{
+	var err error
+	w.objects, err = objects.New(objects.Options{
 		Endpoint: w.minio.URL, Host: "objects.keyward", Bucket: "keyward", AccessKey: w.minio.AccessKey, SecretKey: w.minio.SecretKey,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := files.New(w.Store, o, files.Options{Key: key, Log: w.logger(), Metrics: w.registry})
+	s, err := files.New(w.Store, w.objects, files.Options{Key: key, Log: w.logger(), Metrics: w.registry})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,6 +110,8 @@ func (w *world) faults(t *testing.T) {
 	w.matrix.Kill()
 	w.minio.Start(t)
 	w.matrix.Start(t)
+	// It answers before it has read its users.
+	w.until(t, "the object store lets the Manager in", func() error { return w.objects.Prepare(t.Context()) })
 	w.Do(t, http.MethodDelete, "/v1.41/containers/keyward-worker-researcher?force=1", nil)
 	w.change(t, func(tx *store.Tx, ctx context.Context) error {
 		_, err := tx.ResetWorker(ctx, "researcher", 0)

@@ -16,6 +16,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/docker"
+	"keyward/manager/objects"
 	"keyward/manager/rego"
 	"keyward/manager/store"
 	"keyward/manager/workers"
@@ -44,6 +45,7 @@ type world struct {
 	dsn      string
 	matrix   *homeserver          // nil: there is none
 	minio    *testenv.ObjectStore // nil: there is none
+	objects  *objects.Store       // in it
 	parts    []workers.Part
 	known    map[string]string // what is in a place that is searched for keys
 }
