@@ -19,6 +19,7 @@ import (
 
 	"keyward/manager"
 	"keyward/manager/client"
+	"keyward/manager/docker"
 	"keyward/manager/store"
 	"keyward/plugins/seal"
 	"keyward/plugins/snapshot"
@@ -184,10 +185,10 @@ func (k *killable) step(t *testing.T, n int, ask func() error, done func() error
 }
 
 // bury ends the leases of a Manager that was killed, as their time would: with a
-// clock that is ahead.
+// clock that is just far enough ahead.
 func (k *killable) bury(t *testing.T) {
 	t.Helper()
-	later := func() time.Time { return time.Now().Add(time.Hour) }
+	later := func() time.Time { return time.Now().Add(20 * time.Second) }
 	s, err := store.Open(t.Context(), k.dsn, store.Options{Now: later})
 	if err != nil {
 		t.Fatal(err)
@@ -226,6 +227,7 @@ func TestAManagerIsKilledAtEveryStep(t *testing.T) {
 			return err
 		}
 	}
+	k.orphan(t, image)
 	k.step(t, 0, create("first"), settled("first")) // makes what all share
 	places, tokens, last := map[string]string{}, map[string]string{}, 0
 	for killed := true; killed && last < 40; {
@@ -268,6 +270,30 @@ func TestAManagerIsKilledAtEveryStep(t *testing.T) {
 	if at < 6 {
 		t.Error("hardly anything was cut short")
 	}
+}
+
+// orphan has a container be there that belongs to no Worker, as a Manager may leave
+// whose store was put back. The next one to start removes it.
+func (k *killable) orphan(t *testing.T, image string) {
+	t.Helper()
+	d, err := docker.New(docker.Options{Host: k.Host, Gateway: "http://gateway:8080", To: "host:1", Forwarder: testenv.GoBuildStatic(t, "./tools/forward")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	spec := manager.WorkerSpec{Image: image, Command: []string{"wait"}}
+	if _, err := d.Launch(t.Context(), manager.Launch{Worker: "orphan", Run: "r1", Spec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	k.process.Kill()
+	k.bury(t)
+	k.process = testenv.Start(t, k.command)
+	k.until(t, "an orphan is removed", func() error {
+		if names := k.containers(t, "orphan"); len(names) > 0 {
+			return fmt.Errorf("%q are there", names)
+		}
+		return nil
+	})
 }
 
 // whole checks that all of a Worker is there, and nothing twice.
