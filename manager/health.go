@@ -38,12 +38,16 @@ const (
 	MaxIdleStop = 30 * 24 * time.Hour
 )
 
+// MaxHourTokens bounds a Worker's budget of model tokens in an hour.
+const MaxHourTokens = 1_000_000_000_000
+
 // A WorkerHeartbeat says what is done about a Worker's health. The zero value
 // tells.
 type WorkerHeartbeat struct {
 	Down            HealthAction `json:"down,omitempty" enum:"tell,restart,suspend" doc:"What is done when it is down; absent: tell"`
 	Misbehaving     HealthAction `json:"misbehaving,omitempty" enum:"tell,restart,suspend" doc:"When it misbehaves; absent: tell"`
 	Stuck           HealthAction `json:"stuck,omitempty" enum:"tell,restart,suspend" doc:"When it is stuck; absent: tell"`
+	HourTokens      int64        `json:"hour_tokens,omitempty" minimum:"0" maximum:"1000000000000" doc:"Model tokens, read and written, that it may take in an hour before it misbehaves; absent: what the rules say, 10 million"`
 	IdleStopSeconds int64        `json:"idle_stop_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long it may ask for nothing before it is put to sleep, at least 60; absent: for ever"`
 }
 
@@ -76,6 +80,9 @@ func (h WorkerHeartbeat) validate() error {
 		default:
 			return invalid("heartbeat."+field, "%q is not tell, restart or suspend", a)
 		}
+	}
+	if n := h.HourTokens; n < 0 || n > MaxHourTokens {
+		return invalid("heartbeat.hour_tokens", "must be 0 to %d", int64(MaxHourTokens))
 	}
 	const least, most = int64(MinIdleStop / time.Second), int64(MaxIdleStop / time.Second)
 	if s := h.IdleStopSeconds; s != 0 && (s < least || s > most) {
@@ -127,6 +134,7 @@ type FactsWorker struct {
 	Task            string            `json:"task" jsonschema:"what the Manager is doing to it, such as update; empty: nothing"`
 	Problem         string            `json:"problem" jsonschema:"why that is not done yet, or was given up; empty: no problem"`
 	IdleStopSeconds int64             `json:"idle_stop_seconds" jsonschema:"after how long without a request it is put to sleep; 0: never"`
+	HourTokens      int64             `json:"hour_tokens" jsonschema:"model tokens that it may take in an hour; 0: none were chosen for it"`
 }
 
 // FactsContainer is what the backend says of a Worker's container.
@@ -155,9 +163,14 @@ type FactsRepeated struct {
 	Name   string `json:"name" jsonschema:"of the call: tool, or path; the Worker's own text"`
 }
 
-// FactsUsage is what a Worker took. Records do not hold how many tokens of a model
-// an answer cost; requests and bytes stand for them.
+// FactsUsage is what a Worker took. Tokens are what providers say in their answers;
+// where one does not, as of a stream without usage, they are not known, and the
+// answer is counted as that.
 type FactsUsage struct {
-	Requests int64 `json:"requests" jsonschema:"requests that were let through"`
-	Bytes    int64 `json:"bytes" jsonschema:"of the bodies of requests and answers"`
+	Requests     int64 `json:"requests" jsonschema:"requests that were let through"`
+	Bytes        int64 `json:"bytes" jsonschema:"of the bodies of requests and answers"`
+	Tokens       int64 `json:"tokens" jsonschema:"model tokens, input and output together"`
+	InputTokens  int64 `json:"input_tokens" jsonschema:"those that models read"`
+	OutputTokens int64 `json:"output_tokens" jsonschema:"those that models wrote"`
+	Unmetered    int64 `json:"unmetered" jsonschema:"answers of models of which nobody knows how many tokens they took"`
 }

@@ -39,6 +39,11 @@ type Record struct {
 	ResponseBytes uint64        `json:"response_bytes,omitempty"` // of the body
 	Duration      time.Duration `json:"duration_ns,omitempty"`    // from the first header to the end
 
+	// Model and Tokens are what the answer of an LLM provider says of itself; empty,
+	// nil: it says nothing, or it could not be read.
+	Model  string  `json:"model,omitempty"`
+	Tokens *Tokens `json:"tokens,omitempty"`
+
 	// Digest is the SHA-256, in hex, of the arguments of a call as they were sent.
 	Digest string `json:"arguments_sha256,omitempty"`
 	// Arguments are what the target's setting and the masks leave of them; empty:
@@ -48,6 +53,12 @@ type Record struct {
 	// and to what was replaced.
 	Erased []string `json:"erased,omitempty"`
 	Masked []string `json:"masked,omitempty"`
+}
+
+// Tokens are what a model took for one request.
+type Tokens struct {
+	Input  uint64 `json:"input"`  // those from a cache among them
+	Output uint64 `json:"output"` // reasoning among it
 }
 
 // JSON is the text of one JSON value.

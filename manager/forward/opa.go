@@ -130,6 +130,9 @@ func eventOf(epoch string, e manager.LogEntry) event {
 		ev.Metrics = map[string]int64{
 			"timer_server_handler_ns": int64(r.Duration), "request_bytes": int64(r.RequestBytes), "response_bytes": int64(r.ResponseBytes),
 		}
+		if r.Tokens != nil {
+			ev.Metrics["input_tokens"], ev.Metrics["output_tokens"] = int64(r.Tokens.Input), int64(r.Tokens.Output)
+		}
 	}
 	return ev
 }

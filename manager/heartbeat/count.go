@@ -25,6 +25,7 @@ const (
 type count struct {
 	at                                                 int64 // number of the slot; another one: there is nothing in it
 	requests, allowed, denied, asked, failed, bytesAll int64
+	tokensIn, tokensOut, unmetered                     int64
 }
 
 // A call is one that can be told from others, and how often it was made.
@@ -75,6 +76,7 @@ func (c *counter) add(r *policies.Record, at time.Time, background bool) {
 	}
 	n := c.slot(at)
 	n.bytesAll += int64(min(r.RequestBytes+r.ResponseBytes, 1<<40))
+	n.meter(r)
 	if r.Type == policies.RecordOutcome { // its decision was counted before
 		if r.Status >= 500 {
 			n.failed++
@@ -101,6 +103,17 @@ func (c *counter) add(r *policies.Record, at time.Time, background bool) {
 	}
 	c.last = at
 	c.note(r, at, kind)
+}
+
+// meter counts what a model took for a request, once it has ended.
+func (n *count) meter(r *policies.Record) {
+	switch {
+	case r.Tokens != nil:
+		n.tokensIn += int64(min(r.Tokens.Input, manager.MaxHourTokens))
+		n.tokensOut += int64(min(r.Tokens.Output, manager.MaxHourTokens))
+	case r.Kind == policies.KindLLM && r.Verdict == policies.Allow && r.Method == "POST" && r.Status/100 == 2:
+		n.unmetered++
+	}
 }
 
 func (c *counter) slot(at time.Time) *count {
@@ -216,6 +229,9 @@ func (c *counter) facts(f *manager.WorkerFacts, now, since time.Time) {
 		if n.at > s-slots && n.at <= s {
 			f.Hour.Requests += n.allowed
 			f.Hour.Bytes += n.bytesAll
+			f.Hour.InputTokens += n.tokensIn
+			f.Hour.OutputTokens += n.tokensOut
+			f.Hour.Unmetered += n.unmetered
 		}
 		if n.at > s-recent && n.at <= s {
 			f.Window.Requests += n.requests
@@ -225,6 +241,7 @@ func (c *counter) facts(f *manager.WorkerFacts, now, since time.Time) {
 			f.Window.Failed += n.failed
 		}
 	}
+	f.Hour.Tokens = f.Hour.InputTokens + f.Hour.OutputTokens
 	for _, k := range c.calls {
 		var made, refused int64
 		for _, m := range k.made {

@@ -174,6 +174,48 @@ func TestCountForgets(t *testing.T) {
 	}
 }
 
+func TestTokensAreCounted(t *testing.T) {
+	chat := func(change func(*policies.Record)) *policies.Record {
+		r := tool("/v1/chat/completions", "")
+		r.Kind, r.Method = policies.KindLLM, "POST"
+		change(r)
+		return r
+	}
+	took := func(in, out uint64) func(*policies.Record) {
+		return func(r *policies.Record) { r.Tokens = &policies.Tokens{Input: in, Output: out} }
+	}
+	const most = manager.MaxHourTokens
+	tests := []struct {
+		name   string
+		record *policies.Record
+		want   manager.FactsUsage // of it alone
+	}{
+		{"an answer that tells", chat(took(12, 30)), manager.FactsUsage{Tokens: 42, InputTokens: 12, OutputTokens: 30}},
+		{"one that took nothing", chat(took(0, 0)), manager.FactsUsage{}},
+		{"one that does not tell", chat(func(*policies.Record) {}), manager.FactsUsage{Unmetered: 1}},
+		{"one that has not ended", chat(func(r *policies.Record) { r.Status = 0 }), manager.FactsUsage{}},
+		{"its end", chat(func(r *policies.Record) { r.Type = policies.RecordOutcome; took(12, 30)(r) }), manager.FactsUsage{Tokens: 42, InputTokens: 12, OutputTokens: 30}},
+		{"its end, which does not tell", chat(func(r *policies.Record) { r.Type = policies.RecordOutcome }), manager.FactsUsage{Unmetered: 1}},
+		{"one that was refused", refused(chat(func(*policies.Record) {}), policies.NotGranted), manager.FactsUsage{}},
+		{"one that failed", chat(func(r *policies.Record) { r.Status = 500 }), manager.FactsUsage{}},
+		{"a list of models", chat(func(r *policies.Record) { r.Method = "GET" }), manager.FactsUsage{}},
+		{"a call of a tool", tool("search", "d"), manager.FactsUsage{}},
+		{"a provider that boasts", chat(took(1<<63-1, 1<<63-1)), manager.FactsUsage{Tokens: 2 * most, InputTokens: most, OutputTokens: most}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newCounter(noon, time.Time{})
+			c.add(tt.record, noon.Add(time.Second), false)
+			var f manager.WorkerFacts
+			c.facts(&f, noon.Add(time.Minute), noon)
+			f.Hour.Requests, f.Hour.Bytes = 0, 0
+			if f.Hour != tt.want {
+				t.Errorf("%+v, want %+v", f.Hour, tt.want)
+			}
+		})
+	}
+}
+
 // TestCountIsBounded: a Worker that makes up names takes no more room for it.
 func TestCountIsBounded(t *testing.T) {
 	c := newCounter(noon, time.Time{})

@@ -36,6 +36,8 @@ defaults := {
 	"starting_seconds": 300, # a container that starts for longer is down
 	"hour_requests": 6000,
 	"hour_bytes": 2147483648,
+	"hour_tokens": 10000000, # of models, for a Worker without a budget of its own
+	"hour_unmetered": 60, # answers of unknown cost, for one that has a budget
 }
 
 # METADATA
@@ -84,6 +86,15 @@ misbehaving contains concat("", [number(input.hour.bytes), " bytes in an hour"])
 	input.hour.bytes > limits.hour_bytes
 }
 
+misbehaving contains concat("", [number(input.hour.tokens), " model tokens in an hour, of ", number(token_budget)]) if {
+	input.hour.tokens > token_budget
+}
+
+misbehaving contains concat("", [number(input.hour.unmetered), " answers of unknown cost in an hour"]) if {
+	input.worker.hour_tokens > 0
+	input.hour.unmetered > limits.hour_unmetered
+}
+
 # METADATA
 # title: Reasons why it gets nowhere
 # entrypoint: true
@@ -119,6 +130,9 @@ settled if input.worker.task == ""
 # counts for nothing: it must not switch a rule off.
 # regal ignore:unresolved-reference
 limits := object.union(defaults, {name: n | some name, n in data.heartbeat; is_number(n)})
+
+token_budget := input.worker.hour_tokens if input.worker.hour_tokens > 0
+else := limits.hour_tokens
 
 # Are n of the window's requests at least this percentage?
 share(n, percent) if n * 100 >= percent * input.window.requests

@@ -5,12 +5,12 @@ import data.keyward.heartbeat
 # A Worker against which nothing speaks.
 fine := {
 	"now": 1764160000,
-	"worker": {"id": "researcher", "labels": {}, "task": "", "problem": "", "idle_stop_seconds": 0},
+	"worker": {"id": "researcher", "labels": {}, "task": "", "problem": "", "idle_stop_seconds": 0, "hour_tokens": 0},
 	"container": {"phase": "running", "detail": "", "seconds": 3600},
 	"window": {"requests": 12, "allowed": 11, "denied": 1, "asked": 0, "failed": 0},
 	"repeated": {"count": 2, "target": "github", "method": "tools/call", "name": "search"},
 	"refused": {"count": 1, "target": "github", "method": "tools/call", "name": "delete_repository"},
-	"hour": {"requests": 60, "bytes": 100000},
+	"hour": {"requests": 60, "bytes": 100000, "tokens": 9000, "input_tokens": 8000, "output_tokens": 1000, "unmetered": 61},
 	"quiet_seconds": 5,
 	"still_seconds": 30,
 	"restarts": 0,
@@ -70,6 +70,26 @@ test_fail_one_denied_call_again_and_again if {
 test_fail_more_than_its_budget if {
 	f := with_facts({"hour": {"requests": 6001, "bytes": 2147483649}})
 	heartbeat.misbehaving == {"6001 requests in an hour", "2147483649 bytes in an hour"} with input as f
+}
+
+test_fail_more_than_its_tokens if {
+	f := with_facts({"worker": {"hour_tokens": 8999}, "hour": {"unmetered": 60}})
+	heartbeat.misbehaving == {"9000 model tokens in an hour, of 8999"} with input as f
+}
+
+test_pass_just_its_tokens if {
+	f := with_facts({"worker": {"hour_tokens": 9000}, "hour": {"unmetered": 60}})
+	reasons == set() with input as f
+}
+
+test_fail_more_tokens_than_anybody_may_take if {
+	f := with_facts({"hour": {"tokens": 10000001}})
+	heartbeat.misbehaving == {"10000001 model tokens in an hour, of 10000000"} with input as f
+}
+
+test_fail_a_budget_that_is_passed_by_without_telling if {
+	f := with_facts({"worker": {"hour_tokens": 9000}})
+	heartbeat.misbehaving == {"61 answers of unknown cost in an hour"} with input as f
 }
 
 test_fail_one_call_again_and_again if {

@@ -296,6 +296,7 @@ func (s *Service) facts(w manager.WatchedWorker, there map[string]manager.Instan
 		Now: now.Unix(), Restarts: w.Health.Restarts,
 		Worker: manager.FactsWorker{
 			ID: w.ID, Labels: w.Labels, Task: string(w.Task), Problem: w.Problem, IdleStopSeconds: w.Heartbeat.IdleStopSeconds,
+			HourTokens: w.Heartbeat.HourTokens,
 		},
 	}
 	if f.Worker.Labels == nil {

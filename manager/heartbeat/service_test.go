@@ -248,6 +248,26 @@ func testMisbehavingIsSuspended(t *testing.T, db database) {
 	}
 }
 
+func testATokenBudgetIsHeld(t *testing.T, db database) {
+	w := newWorld(t, db, manager.WorkerHeartbeat{Misbehaving: manager.Suspend, HourTokens: 1000})
+	chat := func(in, out uint64) {
+		w.record(t, 1, func(_ int, r *policies.Record) {
+			r.Kind, r.Target, r.Method, r.Name, r.Digest = policies.KindLLM, "llm", "POST", "/v1/chat/completions", ""
+			r.RequestBytes, r.Tokens = w.sequence, &policies.Tokens{Input: in, Output: out}
+		})
+	}
+	chat(900, 100)
+	if h := w.look(t); h.State != manager.Healthy {
+		t.Fatalf("just within its budget: %+v", h)
+	}
+	w.restartManager(t) // it counts again from the log
+	chat(0, 1)
+	h := w.look(t)
+	if h.State != manager.Misbehaving || h.Reason != "1001 model tokens in an hour, of 1000" || h.Facts.Hour.OutputTokens != 101 || !w.worker(t).Suspended {
+		t.Errorf("beyond its budget: %+v with %+v, suspended %v", h, h.Facts, w.worker(t).Suspended)
+	}
+}
+
 func testStuckIsTold(t *testing.T, db database) {
 	w := newWorld(t, db, manager.WorkerHeartbeat{Misbehaving: manager.Suspend})
 	w.record(t, 30, same)

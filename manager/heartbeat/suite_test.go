@@ -16,6 +16,7 @@ var suite = []struct {
 	test func(*testing.T, database)
 }{
 	{"one that misbehaves is suspended", testMisbehavingIsSuspended},
+	{"a budget of tokens is held", testATokenBudgetIsHeld},
 	{"one that is stuck is told of", testStuckIsTold},
 	{"files are no sign of work", testFilesAreBackground},
 	{"one that is down is restarted", testDownIsRestartedWithBackoff},

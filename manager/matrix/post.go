@@ -178,7 +178,18 @@ const slow = time.Second
 // telling reports whether the end of a request tells what its decision did not: an
 // answer that was long in coming, failed, or never came.
 func telling(r *policies.Record) bool {
-	return r.Consumer != "" && r.Kind != policies.KindLLM && (r.Duration >= slow || r.Status >= 400 || r.Status == 0)
+	if r.Kind == policies.KindLLM {
+		return r.Consumer != "" && r.Tokens != nil
+	}
+	return r.Consumer != "" && (r.Duration >= slow || r.Status >= 400 || r.Status == 0)
+}
+
+// tokens are those that a model took for a request; 0: none, or not known.
+func tokens(r *policies.Record) uint64 {
+	if r.Tokens == nil {
+		return 0
+	}
+	return r.Tokens.Input + r.Tokens.Output
 }
 
 // shown returns what rooms show of an entry of the log; false: nothing. Most ends
@@ -204,7 +215,7 @@ func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 		e.ID, e.Time, e.Kind = r.ID, r.Time, kinds[r.Kind]
 		e.Consumer, e.Target, e.Method, e.Name = r.Consumer, r.Target, r.Method, r.Name
 		e.Arguments, e.Verdict, e.Reason = string(r.Arguments), r.Verdict, r.Reason
-		e.Details, e.Rules, e.Status, e.Duration = slices.Clone(r.Details), r.Rules, r.Status, r.Duration
+		e.Details, e.Rules, e.Status, e.Duration, e.Tokens = slices.Clone(r.Details), r.Rules, r.Status, r.Duration, tokens(r)
 		switch {
 		case le.Kind == manager.EntryCut:
 			e.Kind = message.Cut
@@ -218,7 +229,10 @@ func (s *Service) shown(le manager.LogEntry) (message.Entry, bool) {
 	case le.Kind == manager.EntryOutcome && le.Record != nil && telling(le.Record):
 		r := le.Record
 		e.Kind, e.ID, e.Time, e.Consumer, e.Target, e.Name = message.Outcome, r.ID, r.Time, r.Consumer, r.Target, r.Name
-		e.Status, e.Duration, e.Bytes = r.Status, r.Duration, r.ResponseBytes
+		e.Status, e.Duration, e.Bytes, e.Tokens = r.Status, r.Duration, r.ResponseBytes, tokens(r)
+		if r.Kind == policies.KindLLM {
+			e.Kind = message.Answer
+		}
 	default:
 		return e, false
 	}

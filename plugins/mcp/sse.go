@@ -156,8 +156,8 @@ func (f *SSEFilter) message() ([]byte, bool) {
 		return nil, false
 	}
 	data := f.data[:len(f.data)-1]
-	if len(data) == 0 {
-		return nil, true // only marks a place to resume from
+	if len(data) == 0 || string(data) == "{}" {
+		return nil, true // only marks a place to resume from; servers that keep those as messages replay {}
 	}
 	a, err := readAnswer(data, f.keep)
 	if err != nil {

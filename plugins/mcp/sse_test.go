@@ -38,6 +38,7 @@ func TestSSEFilter(t *testing.T) {
 		{name: "a notification comes first", in: "data: " + progress + "\n\ndata: " + list + "\n\n", want: "data: " + progress + "\n\ndata: " + filtered + "\n\n"},
 		{name: "a comment is a sign of life", in: ": ping 2026\n\n", want: ":\n"},
 		{name: "a place to resume from is kept", in: "id: 3\ndata:\n\n", want: "id: 3\ndata: \n\n"},
+		{name: "also one that is replayed as an empty message", in: "id: 3\ndata: {}\n\n", want: "id: 3\ndata: \n\n"},
 		{name: "an ID alone is kept", in: "id: 3\n\n", want: "id: 3\n\n"},
 		{name: "an ID with a NUL is ignored", in: "id: a\x00b\ndata: " + progress + "\n\n", want: "data: " + progress + "\n\n"},
 		{name: "an empty ID is kept", in: "id\ndata: " + progress + "\n\n", want: "id: \ndata: " + progress + "\n\n"},

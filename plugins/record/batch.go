@@ -58,6 +58,12 @@ func Append(b []byte, r *policies.Record) []byte {
 	w.uint("request_bytes", r.RequestBytes)
 	w.uint("response_bytes", r.ResponseBytes)
 	w.uint("duration_ns", uint64(max(0, r.Duration)))
+	w.text("model", r.Model)
+	if r.Tokens != nil {
+		w.name("tokens")
+		w.b = strconv.AppendUint(append(w.b, `{"input":`...), r.Tokens.Input, 10)
+		w.b = append(strconv.AppendUint(append(w.b, `,"output":`...), r.Tokens.Output, 10), '}')
+	}
 	w.text("arguments_sha256", r.Digest)
 	if r.Arguments != "" {
 		w.name("arguments")

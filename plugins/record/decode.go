@@ -126,6 +126,11 @@ func readEnd(r *strict.Reader, rec *policies.Record, name string) error {
 		err := readUint(r, &n)
 		rec.Duration = time.Duration(n)
 		return err
+	case "model":
+		return r.String(&rec.Model, policies.MaxRecordText)
+	case "tokens":
+		rec.Tokens = &policies.Tokens{}
+		return readTokens(r, rec.Tokens)
 	case "arguments_sha256":
 		return r.String(&rec.Digest, maxDigest)
 	case "arguments":
@@ -137,6 +142,19 @@ func readEnd(r *strict.Reader, rec *policies.Record, name string) error {
 	default:
 		return r.Unknown()
 	}
+}
+
+func readTokens(r *strict.Reader, t *policies.Tokens) error {
+	return r.Object(func(name string) error {
+		switch name {
+		case "input":
+			return readUint(r, &t.Input)
+		case "output":
+			return readUint(r, &t.Output)
+		default:
+			return r.Unknown()
+		}
+	})
 }
 
 // oneOf takes one of some words.

@@ -17,6 +17,7 @@ var full = policies.Record{
 	Kind: policies.KindMCP, Consumer: "worker-a", Target: "github", Host: "gw.local", Method: "tools/call", Name: "x\"\n\u202e",
 	Verdict: policies.Ask, Reason: policies.AskFirst, Details: []string{"a", "b"}, Rules: []string{"policy.rego:12"},
 	Policy: "p3", Generation: 17, Status: 403, RequestBytes: 1, ResponseBytes: 2, Duration: 3,
+	Model: "gpt-5", Tokens: &policies.Tokens{Input: 12, Output: 30},
 	Digest: strings.Repeat("ab", 32), Arguments: `{"a":[1,"<x>"]}`, Erased: []string{"/arguments/b"}, Masked: []string{"/arguments/c"},
 }
 

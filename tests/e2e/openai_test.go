@@ -31,6 +31,7 @@ func testOpenAI(t *testing.T, w *world, g *gateway) {
 	var got struct {
 		Chat   string
 		Stream []string
+		Tokens int
 		Denied struct {
 			Class, Message, Code string
 			Status               int
@@ -44,6 +45,9 @@ func testOpenAI(t *testing.T, w *world, g *gateway) {
 	const want = "You said: hello there"
 	if got.Chat != want || strings.Join(got.Stream, "") != want || len(got.Stream) < 2 {
 		t.Errorf("the chat answers %q, and streamed %q, want %q", got.Chat, got.Stream, want)
+	}
+	if got.Tokens != len("hello there")+len(want) {
+		t.Errorf("the stream tells %d tokens", got.Tokens)
 	}
 	refusal := policies.NotGranted.Refusal()
 	if d := got.Denied; d.Class != "PermissionDeniedError" || d.Status != 403 || d.Code != string(policies.NotGranted) ||

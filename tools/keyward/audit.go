@@ -20,6 +20,9 @@ var logView = view[manager.LogEntry]{"POSITION TIME KIND WHO WHAT OUTCOME ID", f
 		what := []string{r.Target, r.Method, r.Name}
 		row[3], row[4] = r.Consumer, strings.Join(strings.Fields(strings.Join(what, " ")), " ")
 		row[5], row[6] = strings.TrimSpace(r.Verdict.String()+" "+string(r.Reason)), r.ID
+		if r.Tokens != nil {
+			row[5] += fmt.Sprintf(" %d+%d tokens", r.Tokens.Input, r.Tokens.Output)
+		}
 	case ev != nil:
 		row[3], row[4], row[6] = ev.Actor.Name, ev.Action+" "+ev.Object, ev.Request
 	case e.Gap != nil:

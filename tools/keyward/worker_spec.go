@@ -21,6 +21,7 @@ type workerFlags struct {
 	grants, labels, env []string
 	memory, cpu, pids   int64
 	on                  map[string]string
+	hourTokens          int64
 	idleStop            time.Duration
 	changed             func(string) bool
 }
@@ -37,6 +38,7 @@ func (f *workerFlags) add(cmd *cobra.Command) {
 	fs.Int64Var(&f.cpu, "cpu", 0, "processor in `thousandths` (default 1000)")
 	fs.Int64Var(&f.pids, "pids", 0, "processes and threads at most (default 256)")
 	fs.StringToStringVar(&f.on, "on", nil, "`STATE=ACTION`: what is done when it is down, misbehaving or stuck: tell, restart or suspend (default tell; may be repeated)")
+	fs.Int64Var(&f.hourTokens, "hour-tokens", 0, "model tokens that it may take in an hour before it misbehaves; 0: what the rules say, 10 million")
 	fs.DurationVar(&f.idleStop, "idle-stop", 0, "how long it may ask for nothing before it is put to sleep, such as 30m; 0: for ever")
 	f.changed = fs.Changed
 }
@@ -50,12 +52,13 @@ func (f *workerFlags) apply(spec *manager.WorkerSpec, args []string) error {
 		}
 	}
 	for name, set := range map[string]func(){
-		"image":     func() { spec.Image = f.image },
-		"token":     func() { spec.Token = manager.TokenPassing(f.token) },
-		"memory":    func() { spec.Limits.MemoryMB = f.memory },
-		"cpu":       func() { spec.Limits.CPUMilli = f.cpu },
-		"pids":      func() { spec.Limits.Pids = f.pids },
-		"idle-stop": func() { spec.Heartbeat.IdleStopSeconds = int64(f.idleStop / time.Second) },
+		"image":       func() { spec.Image = f.image },
+		"token":       func() { spec.Token = manager.TokenPassing(f.token) },
+		"memory":      func() { spec.Limits.MemoryMB = f.memory },
+		"cpu":         func() { spec.Limits.CPUMilli = f.cpu },
+		"pids":        func() { spec.Limits.Pids = f.pids },
+		"hour-tokens": func() { spec.Heartbeat.HourTokens = f.hourTokens },
+		"idle-stop":   func() { spec.Heartbeat.IdleStopSeconds = int64(f.idleStop / time.Second) },
 	} {
 		if f.changed(name) {
 			set()
@@ -144,7 +147,7 @@ privilege, and no network but a loopback on which the gateway answers.`,
     --grant github:issues.read --grant llm:default --token-file admin.token
   keyward worker create researcher -f researcher.yaml --token file --token-file admin.token
   keyward worker create night-shift --image registry/agent@sha256:... \
-    --on misbehaving=suspend --on down=restart --idle-stop 30m --token-file admin.token`,
+    --on misbehaving=suspend --on down=restart --idle-stop 30m --hour-tokens 2000000 --token-file admin.token`,
 		Args: cobra.MinimumNArgs(1),
 	}, func(s *session) error {
 		n := manager.NewWorker{ID: s.args[0]}

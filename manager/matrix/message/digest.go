@@ -14,7 +14,8 @@ type Digest struct {
 	Verdict  string `json:"verdict"`
 	Reason   string `json:"reason,omitempty"`
 	Count    int    `json:"count"`
-	First    uint64 `json:"first"` // index of the first entry counted
+	Tokens   uint64 `json:"tokens,omitempty"` // that models took for them, as far as is known
+	First    uint64 `json:"first"`            // index of the first entry counted
 	Last     uint64 `json:"last"`
 }
 
@@ -39,17 +40,22 @@ func digestOf(e Entry) *Digest {
 }
 
 // counted says what a digest counts.
-var counted = map[Kind]string{LLM: " LLM requests ", Auth: " requests without a valid token ", Matrix: " Matrix requests "}
+var counted = map[Kind]string{LLM: " LLM requests ", Answer: " LLM answers that took longer", Auth: " requests without a valid token ", Matrix: " Matrix requests "}
 
 // lineOfDigest renders a count of entries like e.
-func lineOfDigest(e Entry, count int) *line {
+func lineOfDigest(e Entry, d *Digest) *line {
 	l := new(line)
-	l.strong("📊 " + strconv.Itoa(count) + counted[e.Kind] + sign(e.Verdict))
+	what := "📊 " + strconv.Itoa(d.Count) + counted[e.Kind]
+	if e.Kind != Answer {
+		what += sign(e.Verdict)
+	}
+	l.strong(what)
 	l.foreign(" · ", e.Consumer, maxName)
 	l.foreign(" · ", e.Target, maxName)
 	if e.Reason != policies.ReasonNone {
 		l.own(" · because ")
 		l.foreign("", string(e.Reason), maxName)
 	}
+	l.tokens(d.Tokens)
 	return l
 }

@@ -21,6 +21,8 @@ const (
 	Cut    Kind = "cut"    // an open stream that was ended
 	// Outcome is how a request ended whose decision was shown before.
 	Outcome Kind = "outcome"
+	// Answer is that of an LLM request whose decision was shown before.
+	Answer Kind = "answer"
 )
 
 // An Entry is what a room shows of one entry of the audit log. All its text
@@ -43,6 +45,7 @@ type Entry struct {
 	Status    int      // HTTP status of the answer
 	Duration  time.Duration
 	Bytes     uint64 // of the answer's body
+	Tokens    uint64 // that a model took; 0: none, or not known
 
 	Actor  string // of an action: who
 	Did    string // of an action: what, such as consumer.suspend
@@ -62,5 +65,5 @@ type Options struct {
 // by one. MCP messages, actions and gaps never are; requests to the homeserver
 // always are, since each line about one would make the Worker ask for it.
 func (o Options) Digests(k Kind) bool {
-	return k == LLM && !o.EachLLM || k == Auth && !o.EachAuth || k == Matrix
+	return (k == LLM || k == Answer) && !o.EachLLM || k == Auth && !o.EachAuth || k == Matrix
 }

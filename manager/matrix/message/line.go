@@ -69,7 +69,7 @@ func lineOf(e Entry) *line {
 		l.foreign(" · ", e.Target, maxName)
 		l.foreign(" · because ", string(e.Reason), maxName)
 		l.foreign(" · ", e.ID, maxName)
-	case Outcome:
+	case Outcome, Answer:
 		l.outcome(e)
 	default:
 		l.request(e)
@@ -84,6 +84,7 @@ func (l *line) outcome(e Entry) {
 	}
 	l.strong("↳ " + clock(e.Time.Add(e.Duration)) + " ended")
 	l.own(" · " + status + " · " + strconv.FormatInt(e.Duration.Milliseconds(), 10) + " ms · " + strconv.FormatUint(e.Bytes, 10) + " bytes")
+	l.tokens(e.Tokens)
 	l.foreign(" · ", e.Consumer, maxName)
 	l.foreign(" · ", e.Target, maxName)
 	l.foreign(" · ", e.Name, maxName)
@@ -109,7 +110,15 @@ func (l *line) request(e Entry) {
 	if e.Duration > 0 {
 		l.own(" · " + strconv.FormatInt(e.Duration.Milliseconds(), 10) + " ms")
 	}
+	l.tokens(e.Tokens)
 	l.foreign(" · ", e.ID, maxName)
+}
+
+// tokens says what a model took, if that is known.
+func (l *line) tokens(n uint64) {
+	if n > 0 {
+		l.own(" · " + strconv.FormatUint(n, 10) + " tokens")
+	}
 }
 
 // list writes up to most of items, and how many more there are.

@@ -60,6 +60,7 @@ type Record struct {
 	Status   int    `json:"status,omitempty"`
 	Millis   int64  `json:"duration_ms,omitempty"`
 	Bytes    uint64 `json:"response_bytes,omitempty"`
+	Tokens   uint64 `json:"tokens,omitempty"`
 	Actor    string `json:"actor,omitempty"`
 	Did      string `json:"action,omitempty"`
 	Object   string `json:"object,omitempty"`
@@ -106,7 +107,7 @@ func (p *packer) add(e Entry) bool {
 	i, known := p.alike[like(e)]
 	if !known {
 		d := digestOf(e)
-		if !p.fits(lineOfDigest(e, 1), d) {
+		if !p.fits(lineOfDigest(e, d), d) {
 			return false
 		}
 		i = len(p.counted)
@@ -114,15 +115,17 @@ func (p *packer) add(e Entry) bool {
 		p.counted = append(p.counted, e)
 		p.records.Digests = append(p.records.Digests, d)
 	}
-	p.records.Digests[i].Count++
-	p.records.Digests[i].Last = e.Index
+	d := p.records.Digests[i]
+	d.Count++
+	d.Tokens += e.Tokens
+	d.Last = e.Index
 	return true
 }
 
 // fits reserves room for a line and its record. The first always fits: the
 // bounds of a line see to that.
 func (p *packer) fits(l *line, record any) bool {
-	const frame = 64 // tags, separators, digits of a growing count
+	const frame = 192 // tags, separators, digits of growing counts, tokens that come later
 	size := encoded(l.plain.String()) + encoded(l.html.String()) + encoded(record) + frame
 	n := len(p.lines) + len(p.counted)
 	if n > 0 && (n == maxLines || p.size+size > maxBytes) {
@@ -147,7 +150,7 @@ func encoded(v any) int {
 func (p *packer) content() Content {
 	lines := p.lines
 	for i, e := range p.counted {
-		lines = append(lines, lineOfDigest(e, p.records.Digests[i].Count))
+		lines = append(lines, lineOfDigest(e, p.records.Digests[i]))
 	}
 	c := contentOf(lines)
 	c.Records = &p.records
@@ -176,10 +179,10 @@ func recordOf(e Entry) Record {
 		Index: e.Index, Time: e.Time.UTC().Format(time.RFC3339Nano), Kind: Kind(Text(string(e.Kind), maxName)), ID: Text(e.ID, maxName),
 		Consumer: Text(e.Consumer, maxName), Target: Text(e.Target, maxName),
 		Method: Text(e.Method, maxName), Name: Text(e.Name, maxName),
-		Reason: Text(string(e.Reason), maxName), Status: e.Status, Millis: e.Duration.Milliseconds(), Bytes: e.Bytes,
+		Reason: Text(string(e.Reason), maxName), Status: e.Status, Millis: e.Duration.Milliseconds(), Bytes: e.Bytes, Tokens: e.Tokens,
 		Actor: Text(e.Actor, maxName), Did: Text(e.Did, maxName), Object: Text(e.Object, maxName), Lost: e.Lost,
 	}
-	if e.Kind != Action && e.Kind != Gap && e.Kind != Outcome {
+	if e.Kind != Action && e.Kind != Gap && e.Kind != Outcome && e.Kind != Answer {
 		r.Verdict = e.Verdict.String()
 	}
 	return r

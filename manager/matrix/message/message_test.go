@@ -137,6 +137,25 @@ func TestLinesReadAtAGlance(t *testing.T) {
 	}
 }
 
+func TestDigestsAddUpTokens(t *testing.T) {
+	var entries []Entry
+	for i, e := range []Entry{
+		{Kind: LLM, Tokens: 40}, {Kind: LLM}, {Kind: LLM, Tokens: 2}, {Kind: Answer, Tokens: 7000, Status: 200},
+	} {
+		e.Index, e.Time, e.Consumer, e.Target, e.Verdict = uint64(i), time.Unix(1, 0), "worker-a", "openai", policies.Allow
+		entries = append(entries, e)
+	}
+	c, n := Pack(entries, Options{})
+	want := "📊 3 LLM requests ✅ allowed · worker-a · openai · 42 tokens\n📊 1 LLM answers that took longer · worker-a · openai · 7000 tokens"
+	if n != 4 || c.Body != want || c.Records.Digests[0].Tokens != 42 || c.Records.Digests[1].Tokens != 7000 {
+		t.Errorf("%d entries, %q, want %q", n, c.Body, want)
+	}
+	c, _ = Pack(entries, Options{EachLLM: true})
+	if !strings.Contains(c.Body, "worker-a · openai · 40 tokens") || !strings.Contains(c.Body, "0 bytes · 7000 tokens · worker-a") {
+		t.Errorf("a line each: %s", c.Body)
+	}
+}
+
 func TestLLMAndAuthEntriesAreCounted(t *testing.T) {
 	var entries []Entry
 	for i := range uint64(1000) {

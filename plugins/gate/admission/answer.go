@@ -69,7 +69,7 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	x.account.status = h.status
 	switch {
 	case x.answer == nil: // not MCP's: hosts show an answer's headers here alone
-		x.tellable = h.events()
+		x.tellable, x.usage = h.events(), x.meter(&h)
 		return filter.Continue
 	case err != nil:
 		return x.withhold(policies.Internal)
@@ -177,6 +177,7 @@ func (x *stream) responseBody(size int, end bool) filter.Action {
 	case x.ends():
 		return x.lastChunk()
 	case x.answer == nil:
+		x.measure(size)
 		return filter.Continue
 	case x.answer.form == events:
 		return x.filterEvents()

@@ -97,6 +97,7 @@ func (x *stream) closeAccount() {
 	r := x.record(kind)
 	now := x.gate.host.Now()
 	r.Status, r.RequestBytes, r.ResponseBytes, r.Duration = a.status, a.in, a.out, time.Duration(max(0, now-x.now))
+	x.noteUsage(&r)
 	o.Add(&r, a.reserved, now)
 	a.reserved = false
 }

@@ -6,6 +6,7 @@ import (
 	"keyward/plugins/filter"
 	"keyward/plugins/mcp"
 	"keyward/plugins/snapshot"
+	"keyward/plugins/usage"
 	"keyward/policies"
 	"keyward/policies/engine"
 )
@@ -30,8 +31,9 @@ type stream struct {
 	call     engine.Value // the MCP message, likewise; undefined: none
 
 	settled settled
-	answer  *answer      // nil: the answer is passed on as it is
-	refusal filter.Reply // to give outside of a callback
+	answer  *answer        // nil: the answer is passed on as it is
+	usage   *usage.Scanner // nil: the answer's tokens are of no interest
+	refusal filter.Reply   // to give outside of a callback
 	account account
 
 	prev, next *stream         // in the list of open streams

@@ -10,8 +10,9 @@ todo = json.load(sys.stdin)
 client = openai.OpenAI(base_url=todo["url"], api_key=todo["token"], max_retries=0)
 chat = {"model": todo["model"], "messages": [{"role": "user", "content": "hello there"}]}
 report = {"chat": client.chat.completions.create(**chat).choices[0].message.content}
-chunks = [chunk.choices[0].delta.content for chunk in client.chat.completions.create(**chat, stream=True)]
-report["stream"] = [text for text in chunks if text]
+chunks = list(client.chat.completions.create(**chat, stream=True, stream_options={"include_usage": True}))
+report["stream"] = [choice.delta.content for chunk in chunks for choice in chunk.choices if choice.delta.content]
+report["tokens"] = chunks[-1].usage.total_tokens
 
 
 def refused(call):

@@ -14,8 +14,11 @@ const Model = "parrot-1"
 const maxRequest = 4 << 20
 
 type chatRequest struct {
-	Model    string `json:"model"`
-	Stream   bool   `json:"stream"`
+	Model   string `json:"model"`
+	Stream  bool   `json:"stream"`
+	Options struct {
+		Usage bool `json:"include_usage"`
+	} `json:"stream_options"`
 	Messages []struct {
 		Role    string          `json:"role"`
 		Content json.RawMessage `json:"content"`
@@ -46,8 +49,12 @@ func chat(w http.ResponseWriter, r *http.Request) {
 		said = "something that is not plain text"
 	}
 	answer := "You said: " + said
+	usage := map[string]any{"prompt_tokens": len(said), "completion_tokens": len(answer), "total_tokens": len(said) + len(answer)}
 	if req.Stream {
-		stream(w, answer)
+		if !req.Options.Usage {
+			usage = nil
+		}
+		stream(w, answer, usage)
 		return
 	}
 	writeJSON(w, map[string]any{
@@ -56,27 +63,41 @@ func chat(w http.ResponseWriter, r *http.Request) {
 			"index": 0, "finish_reason": "stop",
 			"message": map[string]any{"role": "assistant", "content": answer},
 		}},
-		"usage": map[string]any{"prompt_tokens": len(said), "completion_tokens": len(answer), "total_tokens": len(said) + len(answer)},
+		"usage": usage,
 	})
 }
 
-// stream sends the answer word by word as server-sent events.
-func stream(w http.ResponseWriter, answer string) {
+// stream sends the answer word by word as server-sent events, and the usage, if
+// there is one, in a chunk of its own, as OpenAI does.
+func stream(w http.ResponseWriter, answer string, usage map[string]any) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	send := func(delta map[string]any, finish any) {
-		b, _ := json.Marshal(map[string]any{ // maps of plain values always marshal
-			"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": Model,
-			"choices": []any{map[string]any{"index": 0, "delta": delta, "finish_reason": finish}},
-		})
+	chunk := func(choices ...any) {
+		if choices == nil {
+			choices = []any{}
+		}
+		c := map[string]any{"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": Model, "choices": choices}
+		if usage != nil {
+			c["usage"] = nil
+			if len(choices) == 0 {
+				c["usage"] = usage
+			}
+		}
+		b, _ := json.Marshal(c) // maps of plain values always marshal
 		fmt.Fprintf(w, "data: %s\n\n", b)
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
 		}
 	}
+	send := func(delta map[string]any, finish any) {
+		chunk(map[string]any{"index": 0, "delta": delta, "finish_reason": finish})
+	}
 	for _, word := range strings.SplitAfter(answer, " ") {
 		send(map[string]any{"role": "assistant", "content": word}, nil)
 	}
 	send(map[string]any{}, "stop")
+	if usage != nil {
+		chunk()
+	}
 	fmt.Fprint(w, "data: [DONE]\n\n")
 }
 
