@@ -14,7 +14,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/bundle"
 	opacompile "github.com/open-policy-agent/opa/v1/compile"
 	"github.com/open-policy-agent/opa/v1/ir"
-	"github.com/open-policy-agent/opa/v1/util"
 
 	"keyward/policies/engine"
 )
@@ -54,8 +53,9 @@ type Result struct {
 	Entrypoints []string // those that are there, in the order asked for
 }
 
-// Compile compiles a policy. The same policy gives the same program. The error
-// is [Errors] when the policy is at fault.
+// Compile compiles a policy. The same policy gives the same program. Tests, in
+// files named *_test.rego, are checked and no part of it. The error is [Errors]
+// when the policy is at fault.
 func Compile(src Source, opt Options) (*Result, error) {
 	if err := bounded(src); err != nil {
 		return nil, err
@@ -64,10 +64,11 @@ func Compile(src Source, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := check(modules, src.Data, opt)
+	c, err := checkWithTests(modules, src.Data, opt)
 	if err != nil {
 		return nil, err
 	}
+	src.Modules = withoutTests(src.Modules)
 	present, err := presentEntrypoints(c, opt.Entrypoints)
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func Check(src Source, opt Options) error {
 	if err != nil {
 		return err
 	}
-	_, err = check(modules, src.Data, opt)
+	_, err = checkWithTests(modules, src.Data, opt)
 	return err
 }
 
@@ -153,46 +154,6 @@ func parse(texts map[string]string) (map[string]*ast.Module, error) {
 	}
 	mocksLast(modules)
 	return modules, nil
-}
-
-// check compiles modules as OPA does, for the sake of its errors.
-func check(modules map[string]*ast.Module, data map[string]any, opt Options) (*ast.Compiler, error) {
-	c := ast.NewCompiler().
-		WithCapabilities(Capabilities(opt.Wide)).
-		WithDefaultRegoVersion(ast.RegoV1).
-		WithStrict(opt.Strict).
-		WithPathConflictsCheck(func(path []string) (bool, error) { return hasPath(data, path), nil })
-	if opt.Schema != nil {
-		var s any
-		if err := util.UnmarshalJSON(opt.Schema, &s); err != nil {
-			return nil, fmt.Errorf("input schema: %w", err)
-		}
-		set := ast.NewSchemaSet()
-		set.Put(ast.SchemaRootRef, s)
-		c = c.WithSchemas(set).WithUseTypeCheckAnnotations(true)
-	}
-	copies := make(map[string]*ast.Module, len(modules))
-	for name, m := range modules {
-		copies[name] = m.Copy()
-	}
-	if c.Compile(copies); c.Failed() {
-		return nil, asErrors(c.Errors)
-	}
-	return c, nil
-}
-
-func hasPath(data map[string]any, path []string) bool {
-	var v any = data
-	for _, name := range path {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return true // a rule below a value that has no members
-		}
-		if v, ok = m[name]; !ok {
-			return false
-		}
-	}
-	return len(path) > 0
 }
 
 func presentEntrypoints(c *ast.Compiler, names []string) ([]string, error) {

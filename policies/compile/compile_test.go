@@ -163,3 +163,34 @@ func TestAPolicyWithoutDataCanBeTested(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTestsMayUseWhatTheGatewayLacks(t *testing.T) {
+	const policy = "package keyward\n\nallow if input.kind == \"mcp\"\n"
+	test := func(body string) map[string]string {
+		return map[string]string{"policy.rego": policy, "policy_test.rego": "package keyward\n\ntest_it if {\n\t" + body + "\n}\n"}
+	}
+	with := test(`sprintf("%d", [1]) == "1"`)
+	got, err := Compile(Source{Modules: with}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := Compile(Source{Modules: map[string]string{"policy.rego": policy}}, Options{})
+	if err != nil || !bytes.Equal(got.Program, plain.Program) {
+		t.Errorf("a test changed the program, %v", err)
+	}
+	if err := Check(Source{Modules: with}, Options{}); err != nil {
+		t.Error(err)
+	}
+	var errs Errors
+	if err := Check(Source{Modules: test("http.send({})")}, Options{}); !errors.As(err, &errs) || len(errs) != 1 || errs[0].File != "policy_test.rego" {
+		t.Errorf("a test that OPA would not run: %v", err)
+	}
+	both := test("nothing.there")
+	both["policy.rego"] += "\nallow if sprintf(\"%d\", [1]) == \"2\"\n"
+	if err := Check(Source{Modules: both}, Options{}); !errors.As(err, &errs) || len(errs) != 2 {
+		t.Errorf("a policy and a test, both at fault: %v", err)
+	}
+	if _, err := Compile(Source{Modules: map[string]string{"a_test.rego": policy}}, Options{}); !errors.Is(err, ErrNoEntrypoint) {
+		t.Errorf("a policy of tests alone: %v", err)
+	}
+}

@@ -107,9 +107,10 @@ func TestExamplesInDocuments(t *testing.T) {
 // TestShippedPoliciesOnTheEngine runs the same tests as the gateway would: what
 // they say of the policy must hold there too.
 func TestShippedPoliciesOnTheEngine(t *testing.T) {
-	modules := shipped(t)
+	modules := map[string]string{}
 	var entrypoints []string
-	for name, text := range modules {
+	for name, text := range shipped(t) {
+		modules[strings.Replace(name, "_test.rego", "_rules.rego", 1)] = text // no tests to the compiler
 		m, err := ast.ParseModuleWithOpts(name, text, ast.ParserOptions{RegoVersion: ast.RegoV1})
 		if err != nil {
 			t.Fatal(err)
