@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -70,7 +71,14 @@ func loadConfig(t *testing.T, m testenv.Manifest) {
 	if err := os.WriteFile(path, []byte(c.Data["manager.yaml"]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := manager.LoadConfig(path); err != nil {
+	config, err := manager.LoadConfig(path)
+	if err != nil {
 		t.Errorf("%s: %v", m.Name, err)
+		return
+	}
+	for name, file := range map[string]string{"store": config.Store.DSN, "gateways: signingKey": config.Gateways.SigningKey, "log: key": config.Log.Key} {
+		if !strings.HasPrefix(file, "/var/lib/keyward/") {
+			t.Errorf("%s: %s is %s, which the Pod can't write", m.Name, name, file)
+		}
 	}
 }
