@@ -62,7 +62,7 @@ bench-scale: plugins ## measure what grows with the number of consumers, into di
 bench-audit: plugins ## measure the audit log, kill gateway, Manager and homeserver KILLS=100 times, into dist/audit.json
 	rm -f dist/audit.json
 	$(GO) run ./tools/bench -connections 1 -rounds 40 -requests 500 -rows none,chain-mcp,chain-mcp+records -json dist/bench-audit.json -recording dist/audit.json $(BENCHFLAGS)
-	RECORDS=$(or $(RECORDS),1000000) MUTATIONS=$(or $(MUTATIONS),10000) KILLS=$(or $(KILLS),100) CALLS=$(or $(CALLS),10000) DELIVERIES=$(or $(DELIVERIES),1000) OUT=dist/audit.json \
+	RECORDS=$(or $(RECORDS),1000000) MUTATIONS=$(or $(MUTATIONS),10000) KILLS=$(or $(KILLS),100) CALLS=$(or $(CALLS),10000) DELIVERIES=$(or $(DELIVERIES),1000) OUT=audit.json \
 		$(GO) test -count=1 -timeout=120m -v -run='^(TestMeasure|TestMeasureDelivery|TestKillsLoseAndDoubleNothing)$$' ./tests/e2e/audit | grep --line-buffered -v '^ *[{\[]'
 	cat dist/audit.json
 

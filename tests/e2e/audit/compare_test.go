@@ -18,7 +18,6 @@ import (
 	"keyward/policies"
 	"keyward/tests/e2e/rooms"
 	"keyward/tests/testenv"
-	"keyward/tools/bench/sheet"
 )
 
 // settled waits until all that gateways have is in the log, and all of that in
@@ -220,15 +219,10 @@ func (w *world) verify(kept []string) {
 	w.Logf("%d entries verify, by %d checkpoints of which the room keeps %d", report.Entries, report.Checkpoints-len(kept), len(kept))
 }
 
-// keep adds what was measured to the file that OUT names, from the root of the
-// repository.
+// keep adds what was measured to the file of dist that OUT names.
 func keep(t *testing.T, measured any) {
 	t.Helper()
-	out := os.Getenv("OUT")
-	if out == "" {
-		return
-	}
-	if err := sheet.Merge(filepath.Join(testenv.Root(t), out), measured); err != nil {
-		t.Fatal(err)
+	if out := os.Getenv("OUT"); out != "" {
+		testenv.AddFigures(t, out, measured)
 	}
 }
