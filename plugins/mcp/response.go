@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 
+	"keyward/plugins/internal/text"
 	"keyward/policies"
 	"keyward/policies/engine"
 )
@@ -125,7 +126,7 @@ func (s *ResponseScanner) skip(b []byte) int {
 		case s.escaped:
 			s.escaped = false
 		case s.quoted:
-			if i += plain(b[i:]); i == len(b) {
+			if i += text.First(b[i:], '"', '\\'); i == len(b) {
 				continue
 			}
 			c = b[i]
@@ -151,18 +152,6 @@ func (s *ResponseScanner) skip(b []byte) int {
 	}
 	s.keep(b)
 	return len(b) - 1
-}
-
-// plain is how many bytes of b are in a string for sure: those before the first
-// quotation mark or backslash. Most of an answer is text.
-func plain(b []byte) int {
-	if n := bytes.IndexByte(b, '"'); n >= 0 {
-		b = b[:n]
-	}
-	if n := bytes.IndexByte(b, '\\'); n >= 0 {
-		return n
-	}
-	return len(b)
 }
 
 // end takes the rest of a value, and says what comes behind it.

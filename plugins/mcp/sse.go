@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 
+	"keyward/plugins/internal/text"
 	"keyward/policies"
 )
 
@@ -59,7 +60,7 @@ func (f *SSEFilter) Write(out, chunk []byte) ([]byte, *Fault) {
 			continue
 		}
 		f.cr = false
-		n := lineEnd(chunk)
+		n := text.First(chunk, '\n', '\r')
 		if f.size += n; f.size > policies.MaxAnswerBytes {
 			f.fault = refused(policies.AnswerTooLarge, "event is beyond its bound")
 			break
@@ -73,17 +74,6 @@ func (f *SSEFilter) Write(out, chunk []byte) ([]byte, *Fault) {
 		chunk = chunk[n:]
 	}
 	return out, f.fault
-}
-
-// lineEnd is the length of what comes before the first CR or LF.
-func lineEnd(b []byte) int {
-	if n := bytes.IndexByte(b, '\n'); n >= 0 {
-		b = b[:n]
-	}
-	if n := bytes.IndexByte(b, '\r'); n >= 0 {
-		return n
-	}
-	return len(b)
 }
 
 // endLine interprets a whole line; WHATWG HTML, section 9.2.6.

@@ -14,8 +14,7 @@
 package usage
 
 import (
-	"bytes"
-
+	"keyward/plugins/internal/text"
 	"keyward/policies"
 )
 
@@ -123,24 +122,13 @@ func (s *Scanner) Write(chunk []byte) {
 			}
 			chunk = chunk[1:]
 		default:
-			n := lineEnd(chunk)
+			n := text.First(chunk, '\n', '\r')
 			if s.line == lineData {
 				s.doc.write(chunk[:n])
 			}
 			chunk = chunk[n:]
 		}
 	}
-}
-
-// lineEnd is the length of what comes before the first CR or LF.
-func lineEnd(b []byte) int {
-	if n := bytes.IndexByte(b, '\n'); n >= 0 {
-		b = b[:n]
-	}
-	if n := bytes.IndexByte(b, '\r'); n >= 0 {
-		return n
-	}
-	return len(b)
 }
 
 // endLine ends an event with an empty line. An event may have several lines of
