@@ -95,11 +95,11 @@ fmt: ## format every Go and Rego file
 		git ls-files -z -- '*.rego' ':!*/testdata/*' | xargs -0 $$bin/opa fmt -w
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (20s); N=100000: compare N evaluations with OPA instead
+fuzz: ## run every fuzz target, or those named like ONLY, for FUZZTIME (20s); N=100000: compare N evaluations with OPA instead
 ifdef N
 	PAIRS=$(N) $(GO) test -count=1 -timeout=0 -v -run='^TestDifferential$$' ./policies/compile
 else
-	scripts/fuzz $(FUZZTIME)
+	scripts/fuzz $(FUZZTIME) $(ONLY)
 endif
 
 .PHONY: clean

@@ -26,6 +26,7 @@ type TestOptions struct {
 	BenchMem  bool          // and what it allocates
 	Count     int           // run the tests so often; 0 is once
 	Skipped   bool          // a test that is skipped, todo_test_*, is no failure
+	NotEmpty  bool          // that no test runs is a failure
 	Coverage  bool          // report coverage as JSON instead
 	Threshold float64       // coverage in percent that is not to be missed; only with Coverage
 }
@@ -89,11 +90,12 @@ func testOnce(ctx context.Context, src Source, opt TestOptions, w io.Writer) err
 	if err != nil {
 		return asErrors(err)
 	}
-	failed := false
+	failed, ran := false, false
 	seen := make(chan *tester.Result)
 	go func() {
 		defer close(seen)
 		for r := range results {
+			ran = true
 			failed = failed || !r.Pass() && !(r.Skip && opt.Skipped)
 			seen <- r
 		}
@@ -111,7 +113,7 @@ func testOnce(ctx context.Context, src Source, opt TestOptions, w io.Writer) err
 		return ErrTestsFailed
 	case err != nil:
 		return err
-	case failed:
+	case failed, opt.NotEmpty && !ran:
 		return ErrTestsFailed
 	}
 	return nil

@@ -78,6 +78,28 @@ func (p *policySource) loadAny() (compile.Source, error) {
 	return src, err
 }
 
+// policyChecks are what else a policy has to pass before it is asked.
+type policyChecks struct {
+	strict bool
+	schema string
+}
+
+func (p *policyChecks) flags(f *pflag.FlagSet) {
+	f.BoolVarP(&p.strict, "strict", "S", false, "refuse unused variables and imports, and what is deprecated, too")
+	f.StringVarP(&p.schema, "schema", "s", "", "JSON schema of the input, which the types of the policy must fit")
+}
+
+func (p *policyChecks) run(src compile.Source) error {
+	if !p.strict && p.schema == "" {
+		return nil
+	}
+	schema, err := optional(p.schema)
+	if err != nil {
+		return err
+	}
+	return compile.Check(src, compile.Options{Wide: true, Strict: p.strict, Schema: schema})
+}
+
 // optional reads the file called name; "" is none.
 func optional(name string) ([]byte, error) {
 	if name == "" {

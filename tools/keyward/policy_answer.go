@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -30,7 +31,7 @@ func (x *asked) print(w io.Writer, format string) error {
 		fmt.Fprintln(w, strings.TrimSpace("# "+r.Name+" "+r.Title))
 	}
 	if format == "pretty" {
-		return x.printPretty(w)
+		return errors.Join(x.printPretty(w), x.printMeasured(w))
 	}
 	for _, a := range x.answers {
 		if err := printAnswer(w, a, format); err != nil {
@@ -53,6 +54,15 @@ func (x *asked) printJSON(w io.Writer, discard bool) error {
 	}
 	if x.explain != nil {
 		out["explanation"] = x.explain
+	}
+	if x.metrics != nil {
+		out["metrics"] = x.metrics
+	}
+	if x.profile != nil {
+		out["profile"] = x.profile
+	}
+	if x.coverage != nil {
+		out["coverage"] = x.coverage
 	}
 	return writeIndented(w, out)
 }

@@ -44,6 +44,7 @@ with and without reading the input. Times are medians.`,
 	b.source.flags(f)
 	b.input.flags(f)
 	f.StringVarP(&b.format, "format", "f", "pretty", "pretty, json or gobench")
+	refuseBenchFlags(f)
 	f.IntVar(&b.rounds, "count", 5, "measure each so many times a tenth of a second")
 	return cmd
 }

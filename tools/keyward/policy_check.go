@@ -53,6 +53,7 @@ no input can ever have.`,
 		},
 	}
 	f := cmd.Flags()
+	refuseSourceFlags(f)
 	source.bundleFlag(f)
 	f.StringVarP(&schema, "schema", "s", "", "JSON schema of the input")
 	f.StringVarP(&format, "format", "f", "pretty", "pretty or json")
@@ -129,6 +130,7 @@ func newPolicyTest() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
+	refuseSourceFlags(f)
 	source.bundleFlag(f)
 	f.StringVarP(&opt.Run, "run", "r", "", "run only tests that match this regular expression")
 	f.BoolVarP(&opt.Verbose, "verbose", "v", false, "show every test, and the trace of those that fail")
@@ -139,6 +141,7 @@ func newPolicyTest() *cobra.Command {
 	f.BoolVar(&opt.Bench, "bench", false, "measure how long each test takes in OPA; -f gobench for benchstat")
 	f.BoolVar(&opt.BenchMem, "benchmem", true, "with --bench, what it allocates too")
 	f.IntVar(&opt.Count, "count", 1, "run the tests so often")
+	f.BoolVar(&opt.NotEmpty, "fail-on-empty", false, "fail when no test was run")
 	f.BoolVarP(&opt.Skipped, "exit-zero-on-skipped", "z", false, "do not fail when a test is skipped")
 	return remotely(cmd, func(s *session, src manager.PolicySource) error {
 		t, err := s.api.TestPolicy(s.ctx(), src)
@@ -188,6 +191,7 @@ func newPolicyCompile() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
+	refuseSourceFlags(f)
 	source.flags(f)
 	f.StringSliceVarP(&entrypoints, "entrypoint", "e", nil, "rule that can be asked for (may be repeated; default keyward/allow, deny and ask)")
 	f.StringVarP(&output, "output", "o", "policy.kwrp", "file for the program")

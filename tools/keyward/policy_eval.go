@@ -63,6 +63,14 @@ func ruleOf(query string) string {
 // rulePath is the other way to write a rule.
 var rulePath = regexp.MustCompile(`^[A-Za-z_]\w*(/[A-Za-z_]\w*)+$`)
 
+// ruleQuery is the query for a rule that may be written that other way.
+func ruleQuery(query string) string {
+	if rulePath.MatchString(query) {
+		return "data." + strings.ReplaceAll(query, "/", ".")
+	}
+	return query
+}
+
 // evalFlags are the flags of `policy eval`.
 type evalFlags struct {
 	source            policySource
@@ -73,6 +81,8 @@ type evalFlags struct {
 	rules, stdin      bool
 	now               string
 	timeout           time.Duration
+	checks            policyChecks
+	measureFlags
 }
 
 func newPolicyEval() *cobra.Command {
@@ -126,6 +136,9 @@ opa eval does; should its result be another than the engine's, that is an error.
 	f.BoolVar(&e.failDefined, "fail-defined", false, "fail when the query is defined")
 	f.BoolVar(&e.query.Strict, "strict-builtin-errors", false, "treat an error in a builtin as an error of the policy")
 	f.StringVar(&e.now, "now", "", "time of the decision, RFC 3339 (default now)")
+	e.checks.flags(f)
+	e.measureFlags.flags(f)
+	refuseEvalFlags(f)
 	f.DurationVar(&e.timeout, "timeout", 0, "how long the evaluation may take (default no bound but the gateway's)")
 	return cmd
 }
@@ -160,20 +173,31 @@ type asked struct {
 	answers []compile.Answer
 	rules   []engine.Rule
 	explain explanation // nil: not asked for
+
+	metrics  metrics
+	profile  []compile.ExprStats
+	coverage json.RawMessage
 }
 
 func (e *evalFlags) run(cmd *cobra.Command, query string) error {
 	if !slices.Contains(evalFormats, e.format) {
 		return fmt.Errorf("format %q is not %s", e.format, strings.Join(evalFormats, ", "))
 	}
-	x := asked{query: query}
+	x := asked{query: query, metrics: metrics{}}
 	var err error
+	start := time.Now()
 	if x.src, err = e.source.loadAny(); err != nil {
 		return err
 	}
+	x.metrics.since(start, "load_files")
+	if err := e.checks.run(x.src); err != nil {
+		return err
+	}
+	start = time.Now()
 	if x.text, x.input, err = e.input.read(cmd.InOrStdin()); err != nil {
 		return err
 	}
+	x.metrics.since(start, "input_parse")
 	now := time.Now()
 	if e.now != "" {
 		if now, err = time.Parse(time.RFC3339Nano, e.now); err != nil {
@@ -196,6 +220,9 @@ func (e *evalFlags) run(cmd *cobra.Command, query string) error {
 	if err != nil {
 		return err
 	}
+	if err := e.measure(cmd, &x); err != nil {
+		return err
+	}
 	if err := x.print(cmd.OutOrStdout(), e.format); err != nil {
 		return err
 	}
@@ -214,15 +241,19 @@ func (e *evalFlags) ask(ctx context.Context, x *asked) error {
 	if rule := ruleOf(x.query); rulePath.MatchString(x.query) || e.rules {
 		return e.askRule(ctx, x, rule)
 	}
+	start := time.Now()
 	q, err := compile.NewQuery(ctx, x.src, x.query, e.query)
 	if err != nil {
 		return err
 	}
+	x.metrics.since(start, "query_compile")
+	defer x.metrics.since(time.Now(), "query_eval")
 	x.answers, err = q.Eval(ctx, x.input, x.now)
 	return err
 }
 
 func (e *evalFlags) askRule(ctx context.Context, x *asked, rule string) error {
+	start := time.Now()
 	r, err := compile.Compile(x.src, compile.Options{Entrypoints: []string{rule}, Wide: true})
 	if err != nil {
 		return err
@@ -234,6 +265,8 @@ func (e *evalFlags) askRule(ctx context.Context, x *asked, rule string) error {
 	entry, _ := prog.Entrypoint(rule)
 	vm := prog.NewVM(engine.Limits{})
 	vm.Strict(e.query.Strict)
+	x.metrics.since(start, "query_compile")
+	defer x.metrics.since(time.Now(), "query_eval")
 	vm.Begin(x.input, x.now)
 	defer context.AfterFunc(ctx, vm.Cancel)()
 	v, err := vm.Eval(entry)
@@ -253,10 +286,7 @@ func (e *evalFlags) tell(cmd *cobra.Command, x *asked, failed error) error {
 	if failed != nil && !errors.As(failed, &stopped) {
 		return nil // there is nothing to explain: it was not evaluated
 	}
-	query := x.query
-	if rulePath.MatchString(query) {
-		query = "data." + strings.ReplaceAll(query, "/", ".")
-	}
+	query := ruleQuery(x.query)
 	if e.explain == "engine" {
 		return e.steps(cmd, x, query, failed)
 	}

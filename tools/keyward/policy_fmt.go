@@ -43,6 +43,7 @@ path it formats standard input. Of a folder, every .rego file is meant.`,
 	cmd.Flags().BoolVarP(&f.list, "list", "l", false, "name the files whose format differs, instead of writing them")
 	cmd.Flags().BoolVarP(&f.diff, "diff", "d", false, "show how the files would change, instead of writing them")
 	cmd.Flags().BoolVar(&f.fail, "fail", false, "fail when a file's format differs")
+	refusal(noVersion).add(cmd.Flags(), "v0-compatible", "v0-v1", "rego-v1", "drop-v0-imports")
 	return cmd
 }
 
