@@ -3,11 +3,13 @@ package compile
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"keyward/policies/engine"
@@ -77,7 +79,7 @@ func TestChangedPrograms(t *testing.T) {
 // digest is made to fit, so that the decoder behind it is reached.
 func FuzzProgram(f *testing.F) {
 	programs, input := programsToChange(f)
-	for _, p := range programs {
+	for _, p := range append(programs, found(f, "testdata/found-programs.json")...) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, program []byte) {
@@ -92,7 +94,56 @@ func FuzzProgram(f *testing.F) {
 	})
 }
 
-// FuzzInput asks policies that use much about any input.
+// found are the inputs of a long run of the fuzzer that reached something new.
+func found(f *testing.F, file string) (list [][]byte) {
+	f.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &list); err != nil {
+		f.Fatal(err)
+	}
+	return list
+}
+
+// inputOf is what a fuzzer's bytes make of the names and values that the policies
+// ask for; no bytes make null.
+func inputOf(b *[]byte, depth int) string {
+	next := func(list ...string) string {
+		if len(*b) == 0 {
+			return list[0]
+		}
+		n := int((*b)[0]) % len(list)
+		*b = (*b)[1:]
+		return list[n]
+	}
+	kind := next("null", "object", "array", "text", "number", "true")
+	if depth == 5 && (kind == "object" || kind == "array") {
+		kind = "null"
+	}
+	var parts []string
+	switch kind {
+	case "text":
+		return next(`""`, `"a"`, `"b"`, `"al"`, `"allow"`, `"x"`, `"blocked"`, `"1"`, `"\u00e9"`)
+	case "number":
+		return next("0", "1", "11", "12", "3", "-1", "1.5", "1e400", "12345678901234567890")
+	case "object":
+		for name := range strings.FieldsSeq(next("", "a", "n", "r x", "a n r x", "b d", "x a", "consumer", "kind labels", "k v c", "d b")) {
+			parts = append(parts, `"`+name+`":`+inputOf(b, depth+1))
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	case "array":
+		for range len(next("", "1", "12", "123")) {
+			parts = append(parts, inputOf(b, depth+1))
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}
+	return kind
+}
+
+// FuzzInput asks policies that use much about any input: the text that the fuzzer
+// makes, and what it stands for.
 func FuzzInput(f *testing.F) {
 	programs, _ := programsToChange(f)
 	var loaded []*engine.Program
@@ -106,7 +157,18 @@ func FuzzInput(f *testing.F) {
 	for _, s := range []string{`{"a":[{"b":[1],"d":"x"}],"n":11,"r":"allow","x":"a"}`, `{"x":{"y":1},"r":[],"n":1e400}`, `[]`, `null`} {
 		f.Add([]byte(s))
 	}
+	for _, b := range found(f, "testdata/found-inputs.json") {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		stands := text
+		made, err := engine.ParseJSON([]byte(inputOf(&stands, 0)), engine.JSONLimits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range loaded {
+			evalAll(t, p, made)
+		}
 		input, err := engine.ParseJSON(text, engine.JSONLimits{})
 		if err != nil {
 			return
