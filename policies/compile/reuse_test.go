@@ -2,6 +2,8 @@ package compile
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"keyward/policies/engine"
@@ -38,5 +40,100 @@ func TestPatternsOutliveTheirRequest(t *testing.T) {
 				t.Fatalf("%s: pattern %d: %v, %v", rule, i, v, err)
 			}
 		}
+	}
+}
+
+// TestPatternsOfAPolicyAreToldApart has more patterns in a policy than are kept by
+// their place, as regular expressions and as globs.
+func TestPatternsOfAPolicyAreToldApart(t *testing.T) {
+	var policy strings.Builder
+	policy.WriteString("package keyward\n")
+	for i := range 80 {
+		fmt.Fprintf(&policy, "deny contains %d if regex.match(\"^p%d$\", input.s)\n", i, i)
+		fmt.Fprintf(&policy, "deny contains %d if glob.match(\"p%d\", [\".\"], input.s)\n", 1000+i, i)
+		fmt.Fprintf(&policy, "deny contains %d if glob.match(\"p%d\", [\"/\"], input.s)\n", 2000+i, i)
+	}
+	r, err := Compile(Source{Modules: map[string]string{"p.rego": policy.String()}}, Options{Wide: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, err := engine.Load(r.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deny, _ := prog.Entrypoint("keyward/deny")
+	vm := prog.NewVM(engine.Limits{})
+	for i := range 160 {
+		n := i * 7 % 80
+		input, err := engine.ParseJSON(fmt.Appendf(nil, `{"s":"p%d"}`, n), engine.JSONLimits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		vm.Begin(input, 0)
+		if v, err := vm.Eval(deny); err != nil || v.String() != fmt.Sprintf("[%d,%d,%d]", n, 1000+n, 2000+n) {
+			t.Fatalf("p%d: %v, %v", n, v, err)
+		}
+	}
+}
+
+// TestDecisionsDoNotAllocate asks, once warm, the default policy about a call, and
+// a policy that makes texts.
+func TestDecisionsDoNotAllocate(t *testing.T) {
+	file, err := os.ReadFile("../../policy.rego")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const call = `{"kind":"mcp","consumer":{"id":"w-1","kind":"worker","labels":{"Team":"Blue"}},"target":{"id":"github"},"grants":[{"id":"g","tools":["get_issue"]}],"mcp":{"kind":"request","method":"tools/call","name":"get_issue","arguments":{"n":1}}}`
+	for name, tt := range map[string]struct {
+		policy string
+		most   float64
+	}{
+		"default": {string(file), 0},
+		"text": {`package keyward
+allow if {
+	regex.match("^[a-z]+_issue$", input.mcp.name)
+	lower(input.consumer.labels.Team) == "blue"
+	split(input.mcp.method, "/")[1] == "call"
+	sprintf("%s/%d", [input.target.id, input.mcp.arguments.n]) == concat("/", [input.target.id, "1"])
+	glob.match("w-*", ["."], input.consumer.id)
+}`, 0.9}, // of blocks that texts share
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Compile(Source{Modules: map[string]string{"policy.rego": tt.policy}}, Options{Wide: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			prog, err := engine.Load(r.Program)
+			if err != nil {
+				t.Fatal(err)
+			}
+			vm := prog.NewVM(engine.Limits{})
+			var reader engine.JSONReader
+			var points []engine.Entrypoint
+			for _, name := range prog.Entrypoints() {
+				e, _ := prog.Entrypoint(name)
+				points = append(points, e)
+			}
+			body, allowed := []byte(call), false
+			decide := func() {
+				input, err := reader.Read(body, engine.JSONLimits{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				vm.Begin(input, 0)
+				for i, e := range points {
+					v, err := vm.Eval(e)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if i == 0 {
+						allowed, _ = v.Bool()
+					}
+				}
+			}
+			if n := testing.AllocsPerRun(200, decide); n > tt.most || !allowed {
+				t.Errorf("%v allocations a decision, allowed: %v", n, allowed)
+			}
+		})
 	}
 }

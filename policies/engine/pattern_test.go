@@ -5,6 +5,7 @@ package engine
 import (
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -48,5 +49,34 @@ func TestAPatternOfManyStatesStillFits(t *testing.T) {
 	}
 	if p.MatchString(text) || !p.MatchString(text+strings.Repeat("a", 13)+"c") || p.states != nil {
 		t.Errorf("more than %d states", maxStates)
+	}
+}
+
+// TestPatternsOfRequestsAreBounded lets requests bring pattern after pattern.
+func TestPatternsOfRequestsAreBounded(t *testing.T) {
+	image := Image{
+		Data: emptyObject, Builtins: []BuiltinRef{{"regex.match", 2}, {"glob.match", 3}}, Operands: []int32{0, 0, 0, 1, 0},
+		Code: []Instr{{Op: OpBuiltin, A: 2, B: 0, C: 0, T: 1}, {Op: OpBuiltin, A: 2, B: 1, C: 2, T: 2}, {Op: OpReturn, A: 2}}, Locs: make([]Loc, 3),
+		Funcs: []Function{{End: 3, Params: 2, Regs: 3}}, Entrypoints: []EntrypointRef{{Name: "p"}}, Consts: []Value{emptyArray},
+	}
+	image.Operands[3] = ^0
+	program, err := image.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _ := p.Entrypoint("p")
+	vm := p.NewVM(Limits{})
+	for i := range 5 * maxPatterns {
+		vm.Begin(String("p"+strconv.Itoa(i)), 0)
+		if v, err := vm.Eval(e); err != nil || !v.isTrue() {
+			t.Fatal(v, err)
+		}
+	}
+	if r, g := len(vm.caches.regexes), len(vm.caches.globs); r > maxPatterns || g > maxPatterns || r == 0 || g == 0 {
+		t.Errorf("%d regular expressions and %d globs are kept", r, g)
 	}
 }
