@@ -184,7 +184,7 @@ func (h *Homeserver) Try(t testing.TB, method, path, token string, in any) (stat
 		}
 		r = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // a busy machine is no fault
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, h.URL+path, r)
 	if err != nil {
