@@ -132,6 +132,7 @@ settled if input.worker.task == ""
 limits := object.union(defaults, {name: n | some name, n in data.heartbeat; is_number(n)})
 
 token_budget := input.worker.hour_tokens if input.worker.hour_tokens > 0
+
 else := limits.hour_tokens
 
 # Are n of the window's requests at least this percentage?
