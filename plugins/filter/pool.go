@@ -6,7 +6,7 @@ package filter
 type Pool[T any] struct{ spare []*T }
 
 // maxSpare is how many a pool keeps.
-const maxSpare = 32
+const maxSpare = 64
 
 // Take returns one that was put back, in whatever state that was, or a new one.
 func (p *Pool[T]) Take() *T {

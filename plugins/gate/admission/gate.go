@@ -103,6 +103,7 @@ func (g *Gate) Release() {
 	if g.source != nil {
 		g.source.Release()
 		if g.accounts.outbox != nil {
+			g.finishEnded()
 			g.accounts.outbox.Flush(g.host.Now())
 		}
 	}

@@ -11,7 +11,7 @@ import (
 type readers []*engine.JSONReader
 
 const (
-	maxReaders = 8
+	maxReaders = maxEnded
 	// maxReaderBody bounds the bodies whose readers are used again, as a reader
 	// keeps room for what it has read, and the last body itself.
 	maxReaderBody = 16 << 10

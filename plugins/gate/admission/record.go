@@ -25,8 +25,12 @@ type accounts struct {
 	outbox  *record.Outbox
 	look    int64     // when to note open streams next, Unix nanoseconds
 	waiting []*stream // held until their record is stored
+	ended   []*stream // done, and their records are not written yet; oldest first
 	scratch []byte
 }
+
+// maxEnded bounds how many streams are kept until the next tick.
+const maxEnded = 64
 
 // An account is what one stream's records need beside its decision.
 type account struct {
@@ -71,10 +75,48 @@ func (x *stream) note() {
 		return
 	}
 	a.noted = true
+	x.gate.finishEnded()
 	r := x.record(policies.RecordDecision)
 	r.Status = a.status // of a refusal; an answer has none yet
 	a.number = x.gate.accounts.outbox.Add(&r, a.reserved, x.gate.host.Now())
 	a.reserved = false
+}
+
+// finishLater has the record of a stream that is done written at the next tick: a
+// host sends the answer's last bytes only after this callback, and writing a record
+// takes as long as a decision. What takes much memory does not wait.
+func (x *stream) finishLater() {
+	a := &x.gate.accounts
+	if a.outbox == nil {
+		x.finish()
+		return
+	}
+	x.ended = x.gate.host.Now()
+	a.ended = append(a.ended, x)
+	if len(a.ended) >= maxEnded || x.account.in > maxReaderBody {
+		x.gate.finishEnded()
+	}
+}
+
+// finishEnded writes the records of streams that are done. Records are in the order
+// of their numbers, so whoever adds another one calls it first.
+func (g *Gate) finishEnded() {
+	list := g.accounts.ended
+	g.accounts.ended = list[:0]
+	for i, x := range list {
+		list[i] = nil
+		x.finish()
+	}
+}
+
+// finish is the end of a stream. A panic costs its record, and no other's.
+func (x *stream) finish() {
+	defer func() { _ = recover() }()
+	x.closeAccount()
+	x.forget()
+	if !x.waited { // else it is in a list until the next tick
+		x.gate.recycle(x)
+	}
 }
 
 // closeAccount records how the stream ended.
@@ -95,10 +137,9 @@ func (x *stream) closeAccount() {
 		kind = policies.RecordOutcome
 	}
 	r := x.record(kind)
-	now := x.gate.host.Now()
-	r.Status, r.RequestBytes, r.ResponseBytes, r.Duration = a.status, a.in, a.out, time.Duration(max(0, now-x.now))
+	r.Status, r.RequestBytes, r.ResponseBytes, r.Duration = a.status, a.in, a.out, time.Duration(max(0, x.ended-x.now))
 	x.noteUsage(&r)
-	o.Add(&r, a.reserved, now)
+	o.Add(&r, a.reserved, x.ended)
 	a.reserved = false
 }
 
@@ -109,6 +150,7 @@ func (x *stream) noteCut(d policies.Decision) {
 	if o == nil {
 		return
 	}
+	x.gate.finishEnded()
 	x.note()
 	now := x.gate.host.Now()
 	r := x.record(policies.RecordCut)
@@ -185,6 +227,7 @@ func (g *Gate) account(now int64) {
 	if a.outbox == nil {
 		return
 	}
+	g.finishEnded()
 	if now >= a.look {
 		a.look = now + noteAfter
 		for x := g.open.first; x != nil; x = x.next {

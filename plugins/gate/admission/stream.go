@@ -44,6 +44,7 @@ type stream struct {
 	said       bool            // the client was told
 	cutBy      string          // ID of the decision to cut it; "": none yet
 	waited     bool            // it was held for its record
+	ended      int64           // when it was done, Unix nanoseconds
 
 	room *room // what it reads is put there
 }
@@ -130,17 +131,13 @@ func (x *stream) after() filter.Action {
 	return filter.Continue
 }
 
-// Done is called last; the record of the request is written here.
+// Done is called last.
 func (x *stream) Done() {
 	x.gate.open.remove(x)
 	if x.settled == pending {
 		x.settled = refused // the client did not wait
 	}
-	x.closeAccount()
-	x.forget()
-	if !x.waited { // else it is in a list until the next tick
-		x.gate.recycle(x)
-	}
+	x.finishLater()
 }
 
 // tooLarge reports a body whose announced length is beyond what is read, or is
