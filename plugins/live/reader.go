@@ -64,7 +64,7 @@ func NewReader(shared filter.Sharer, token string, audience snapshot.Audience, m
 // View is what is in force now, Unix nanoseconds. Without one there is a reason:
 // [policies.NoSnapshot] while nothing was ever written, and then begun is false.
 func (r *Reader) View(now int64) (v *View, reason policies.Reason, begun bool) {
-	stored, cas, err := r.space.shared.Shared(r.space.prefix + kindState)
+	stored, cas, err := r.space.shared.Shared(r.space.toState)
 	if err != nil {
 		return nil, policies.NoSnapshot, r.cas != 0
 	}

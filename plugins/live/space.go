@@ -32,11 +32,12 @@ var errForged = errors.New("shared data is not authentic")
 // A space is the part of the shared data that one gateway token opens, for one
 // audience: gate and key-swap have their own also where their vm_id is the same.
 type space struct {
-	shared filter.Sharer
-	prefix string
-	mac    hash.Hash // keyed
-	sum    [sha256.Size]byte
-	buf    []byte // of the value written last
+	shared  filter.Sharer
+	prefix  string
+	toState string    // key of the state, which every request looks at
+	mac     hash.Hash // keyed
+	sum     [sha256.Size]byte
+	buf     []byte // of the value written last
 }
 
 // maxKept is how much of a buffer is kept, in bytes; few entries are larger.
@@ -50,10 +51,10 @@ func newSpace(shared filter.Sharer, token string, audience snapshot.Audience) *s
 		h.Write([]byte("keyward shared data: " + use + " " + string(audience)))
 		return h.Sum(nil)
 	}
+	prefix := "keyward." + hexText(derive("prefix")[:8]) + "."
 	return &space{
-		shared: shared,
-		prefix: "keyward." + hexText(derive("prefix")[:8]) + ".",
-		mac:    hmac.New(sha256.New, derive("mac")),
+		shared: shared, prefix: prefix, toState: prefix + kindState,
+		mac: hmac.New(sha256.New, derive("mac")),
 	}
 }
 
