@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 )
@@ -176,6 +178,17 @@ func FuzzInstructions(f *testing.F) {
 	}
 	for _, seed := range []string{"", "\x03\x01\x01\x01\x02\x00\x01\x01", "run a program of these letters, whatever they may mean"} {
 		f.Add([]byte(seed))
+	}
+	text, err := os.ReadFile("testdata/found-instructions.json") // of a long run
+	if err != nil {
+		f.Fatal(err)
+	}
+	var found [][]byte
+	if err := json.Unmarshal(text, &found); err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range found {
+		f.Add(b)
 	}
 	for op := range byte(opCount) {
 		f.Add([]byte{1, 0, 1, 1, 0, 20, op, 2, 3, 4, 5, 6, 7, op, 0, 1, 1, 2, 2, 25, 3, 26, 4, op, 5, 6, 1})
