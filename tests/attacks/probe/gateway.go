@@ -22,6 +22,8 @@ type Real struct {
 	Room    string // Matrix room of that one
 	Manager string // Matrix room of the Manager
 	Made    string // a well-formed token that nobody was given
+	Session string // another consumer's MCP session at /mcp/desk
+	Event   string // of a stream in it
 }
 
 // throughWays are the ways out through the gateway that is allowed. The probe may
@@ -63,9 +65,25 @@ var throughWays = []way{
 	{"the gateway as a proxy, by CONNECT", raw("CONNECT 127.0.0.1:8700 HTTP/1.1\r\nHost: 127.0.0.1:8700\r\nProxy-Authorization: TOKEN\r\n\r\n")},
 	{"the gateway as a proxy, by an absolute URL", raw("GET http://127.0.0.1:8700/v1/consumers HTTP/1.1\r\nHost: 127.0.0.1:8700\r\nAuthorization: TOKEN\r\nConnection: close\r\n\r\n")},
 	{"two requests that look like one", smuggle},
+	{"another's MCP session", desk(http.MethodPost, body(granted), stolen)},
+	{"another's MCP session, to list its tools", desk(http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, stolen)},
+	{"another's MCP session, to begin it again", desk(http.MethodPost, begin, stolen)},
+	{"another's MCP session, to cancel its work", desk(http.MethodPost, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, stolen)},
+	{"another's MCP session, to hear its stream", desk(http.MethodGet, "", stolen)},
+	{"another's MCP session, to end it", desk(http.MethodDelete, "", stolen)},
+	{"that session by the server's name", desk(http.MethodPost, body(granted), func(r *Real) []string { return []string{"Mcp-Session-Id", bare(r.Session)} })},
+	{"its end, by a header that CGI reads alike", desk(http.MethodDelete, "", func(r *Real) []string { return []string{"Mcp_Session_Id", bare(r.Session)} })},
+	{"that session in the newest revision, which has none", desk(http.MethodPost, body(granted), func(r *Real) []string {
+		return append(stolen(r), "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call", "Mcp-Name", granted)
+	})},
+	{"another's events, in a session of its own", replay(func(r *Real) string { return r.Event })},
+	{"those events by the server's name", replay(func(r *Real) string { return bare(r.Event) })},
 }
 
 const granted = "issues.read"
+
+// begin is how an MCP session begins.
+const begin = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"probe","version":"1"}}}`
 
 // body is a call of a tool.
 func body(tool string) string {
@@ -103,9 +121,17 @@ func room(method string, of func(*Real) string, path, body string) func(World) e
 
 // send is open when it is answered with success: 2xx, and no JSON-RPC error.
 func send(w World, method, path, body, auth string, headers ...string) error {
-	target, err := url.Parse(w.Gateway)
+	res, err := answer(w, method, path, body, auth, headers...)
 	if err != nil {
 		return err
+	}
+	return success(res)
+}
+
+func answer(w World, method, path, body, auth string, headers ...string) (*http.Response, error) {
+	target, err := url.Parse(w.Gateway)
+	if err != nil {
+		return nil, err
 	}
 	// Not parsed again: dots and escapes are to go out as they are.
 	p, query, _ := strings.Cut(path, "?")
@@ -126,11 +152,7 @@ func send(w World, method, path, body, auth string, headers ...string) error {
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	c := http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := c.Do(req)
-	if err != nil {
-		return err
-	}
-	return success(res)
+	return c.Do(req)
 }
 
 func success(res *http.Response) error {
@@ -202,6 +224,12 @@ func controlThrough(w World) string {
 	}
 	if err == nil {
 		err = send(w, http.MethodGet, "/_matrix/client/v3/joined_rooms", "", bearer())
+	}
+	if err == nil { // in a session of its own
+		var id string
+		if id, err = session(w); err == nil {
+			err = send(w, http.MethodPost, "/mcp/desk", body(granted), bearer(), "Mcp-Session-Id", id)
+		}
 	}
 	if err != nil {
 		return err.Error()

@@ -81,6 +81,7 @@ func (w *world) startGateway(t *testing.T, envoy bool, token string, clusters ma
 // backend.
 func (w *world) onHost(t *testing.T, addr string) {
 	t.Helper()
+	w.address = addr
 	l := w.Docker.Listen(t, "0.0.0.0:0")
 	go dockerd.Relay(l, addr)
 	_, port, err := net.SplitHostPort(l.Addr().String())

@@ -32,26 +32,28 @@ func through(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v := w.newVictim(t)
 	made, err := token.New(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	world := h.world(t)
 	world["Secret"] = w.digestOf(t, "other")
-	world["Real"] = map[string]string{"Other": manager.ConsumerPrefix + "other", "Room": w.room(t, "other"), "Manager": home.Matrix, "Made": made}
+	world["Real"] = map[string]string{"Other": manager.ConsumerPrefix + "other", "Room": w.room(t, "other"), "Manager": home.Matrix, "Made": made, "Session": v.id, "Event": v.event}
 	told, err := json.Marshal(world)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.create(t, manager.NewWorker{
-		ID: "probe", Grants: []manager.WorkerGrant{tools, rooms},
+		ID: "probe", Grants: []manager.WorkerGrant{tools, rooms, {Target: "desk", GrantSpec: deskGrant}},
 		WorkerSpec: manager.WorkerSpec{Image: probe, Command: []string{string(told)}, Limits: probeLimits, Writable: map[string]int64{"/tmp": 16}},
 	})
 	w.until(t, "the probe runs", func() error {
 		_, err := w.backend.Instance(t.Context(), "probe")
 		return err
 	})
-	h.judge(t, report(t, w.backend, "probe"), 100)
+	h.judge(t, report(t, w.backend, "probe"), 110)
+	v.works(t)
 	if status, _ := w.matrix.whoAmI(t, w.sealedToken(t, "probe")); status != 200 {
 		t.Errorf("after all that its Matrix token is answered %d", status)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -37,6 +38,7 @@ type world struct {
 	log      testenv.Output   // of the Manager's parts
 	key      *seal.PrivateKey // of the gateway
 	gateway  interface{ Log() string }
+	address  string // of the gateway
 	backend  *docker.Docker
 	keys     []string          // real ones, which must be nowhere
 	issued   map[string]string // of keys that the place knows which has issued them
@@ -127,7 +129,10 @@ func (w *world) open(t *testing.T, postgres bool) {
 func (w *world) upstreams(t *testing.T) (mcp, llm string, keys map[string]string) {
 	t.Helper()
 	keys = map[string]string{"github": "ghp_" + rand.Text(), "llm": "sk-" + rand.Text()}
-	m := httptest.NewServer(upstream.MCP(keys["github"], &upstream.Counter{}))
+	servers := http.NewServeMux()
+	servers.Handle("/", upstream.MCP(keys["github"], &upstream.Counter{}))
+	servers.Handle(deskPath, desk("Bearer "+keys["github"]))
+	m := httptest.NewServer(servers)
 	t.Cleanup(m.Close)
 	l := httptest.NewServer(upstream.LLM(keys["llm"], &upstream.Counter{}))
 	t.Cleanup(l.Close)
