@@ -47,6 +47,7 @@ func life(t *testing.T, w *world, found *findings) {
 	})
 	first := w.works(t)
 	t.Logf("from the wish to the answers of all calls: %v", time.Since(start))
+	w.metered(t, "researcher")
 	w.inspect(t)
 	place, token := w.checkRoom(t, "researcher")
 	w.keys = append(w.keys, token) // the Worker must not have it
