@@ -59,7 +59,10 @@ func (s *Service) command(ctx context.Context, place id.RoomID, e *event.Event) 
 	if err != nil {
 		return err
 	}
-	if !known {
+	switch {
+	case known && answer == "":
+		return nil
+	case !known:
 		if answer, err = s.runCommand(ctx, c, bad, e); err != nil {
 			return err
 		}

@@ -14,6 +14,11 @@ func (r reader) Heard(ctx context.Context) (string, error) {
 	return since, err
 }
 
+// keptCommands is how many commands are known again that were run and answered.
+// A homeserver can give some more than it is asked for: Dendrite's messages before
+// a place of the stream begin earlier.
+const keptCommands = 1000
+
 // SetHeard notes that all commands up to a place in the homeserver's stream were
 // run and answered.
 func (s *Store) SetHeard(ctx context.Context, since string) error {
@@ -21,11 +26,16 @@ func (s *Store) SetHeard(ctx context.Context, since string) error {
 		if err := exec(`UPDATE matrix_state SET since = $1 WHERE one = 1`, since); err != nil {
 			return err
 		}
-		return exec(`DELETE FROM matrix_commands`)
+		if err := exec(`UPDATE matrix_commands SET answer = '' WHERE answer <> ''`); err != nil {
+			return err
+		}
+		return exec(`DELETE FROM matrix_commands WHERE generation <
+			(SELECT generation FROM matrix_commands ORDER BY generation DESC LIMIT 1 OFFSET $1)`, keptCommands)
 	})
 }
 
-// CommandAnswer returns what a command was answered that was run already.
+// CommandAnswer returns what a command is to be answered that was run already;
+// empty: it was answered too.
 func (r reader) CommandAnswer(ctx context.Context, event string) (answer string, known bool, err error) {
 	err = r.q.QueryRowContext(ctx, `SELECT answer FROM matrix_commands WHERE event = $1`, event).Scan(&answer)
 	if noRows(err) {
@@ -44,7 +54,7 @@ func (t *Tx) RunCommand(ctx context.Context, event, name, answer string) error {
 		}
 		return err
 	}
-	if _, err := t.exec(ctx, `INSERT INTO matrix_commands (event, answer) VALUES ($1, $2)`, event, answer); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO matrix_commands (event, answer, generation) VALUES ($1, $2, $3)`, event, answer, t.Generation()); err != nil {
 		return err
 	}
 	return t.record(ctx, manager.KindRoom, "command-"+name, manager.ManagerRoom, nil, nil)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -162,7 +163,28 @@ func testCommands(t *testing.T, f *fixture) {
 	if since, err := f.Heard(ctx); err != nil || since != "s1" {
 		t.Errorf("heard = %q, %v", since, err)
 	}
+	if a, known, err := f.CommandAnswer(ctx, "$e"); err != nil || !known || a != "" {
+		t.Errorf("once answered, answer = %q, %v, %v", a, known, err)
+	}
+	f.fails(t, manager.ErrExists, run)
+	f.must(t, func(ctx context.Context, tx *store.Tx) error {
+		for n := range 1001 { // as many as are kept and one
+			if err := tx.RunCommand(ctx, fmt.Sprint("$", n), "who", "answer"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if a, known, err := f.CommandAnswer(ctx, "$2"); err != nil || !known || a != "answer" {
+		t.Errorf("answer = %q, %v, %v", a, known, err)
+	}
+	if err := f.SetHeard(ctx, "s2"); err != nil {
+		t.Fatal(err)
+	}
 	if _, known, err := f.CommandAnswer(ctx, "$e"); err != nil || known {
 		t.Errorf("kept beyond its time: %v, %v", known, err)
+	}
+	if a, known, err := f.CommandAnswer(ctx, "$2"); err != nil || !known || a != "" {
+		t.Errorf("once answered, answer = %q, %v, %v", a, known, err)
 	}
 }
