@@ -1,3 +1,5 @@
+//lint:file-ignore U1000 a host calls these; natively nothing does
+
 // Package body has a host show request bodies and trailers to a plugin that
 // imports it. Without it the host has no callback for them: it passes them on, or
 // keeps them back with headers that are held, and two calls less are made for a
