@@ -30,6 +30,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	testenv.Heavy(t, "a Docker engine")
 	w := &world{Docker: testenv.StartDocker(t)}
 	l := w.Listen(t, "0.0.0.0:0")
 	srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ReadHeaderTimeout: time.Minute}
