@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,7 +42,7 @@ func TestAKeyEnrolledByTheCommandIsNowhereInClear(t *testing.T) {
 		c.search("the store's files", kept, canaryNote, c.all()...)
 		c.search("a core dump of the Manager", testenv.CoreDump(t, c.pid), canaryNote, c.keys()...)
 		c.search("the Manager's log", []byte(read(t, c.log)), "gateways need this public key", c.kept()...)
-		c.search("the Manager's metrics", get(t, "http://"+c.operations+"/metrics"), "keyward_generation", c.all()...)
+		c.search("the Manager's metrics", testenv.Get(t, "http://"+c.operations+"/metrics"), "keyward_generation", c.all()...)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		server := testenv.NeedPostgreSQL(t)
@@ -60,8 +59,8 @@ func TestAKeyEnrolledByTheCommandIsNowhereInClear(t *testing.T) {
 			testenv.Plugins(t), cluster.Kubeconfig))
 		c.enrol()
 		envoy := c.throughEnvoy()
-		c.search("Envoy's configuration dump", get(t, "http://"+envoy.Admin+"/config_dump?include_eds"), c.public, c.all()...)
-		c.search("Envoy's statistics", get(t, "http://"+envoy.Admin+"/stats"), "http.gateway", c.all()...)
+		c.search("Envoy's configuration dump", testenv.Get(t, "http://"+envoy.Admin+"/config_dump?include_eds"), c.public, c.all()...)
+		c.search("Envoy's statistics", testenv.Get(t, "http://"+envoy.Admin+"/stats"), "http.gateway", c.all()...)
 		c.search("Envoy's log", []byte(envoy.Log()), "gate", c.all()...)
 		c.search("the WasmPlugin resources", c.wasmPlugins(cluster), c.public, c.all()...)
 	})
@@ -219,22 +218,4 @@ func forms(secret string) map[string]string {
 		all[fmt.Sprintf("base64 at %d", skip)] = base64.RawStdEncoding.EncodeToString([]byte(middle))
 	}
 	return all
-}
-
-func get(t *testing.T, url string) []byte {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -75,8 +73,8 @@ func (w *world) search(t *testing.T, when string, found *findings) {
 		}
 	}
 	if e, ok := w.gateway.(*testenv.Envoy); ok {
-		everywhere["Envoy's statistics"] = download(t, "http://"+e.Admin+"/stats")
-		everywhere["Envoy's configuration"] = download(t, "http://"+e.Admin+"/config_dump")
+		everywhere["Envoy's statistics"] = testenv.Get(t, "http://"+e.Admin+"/stats")
+		everywhere["Envoy's configuration"] = testenv.Get(t, "http://"+e.Admin+"/config_dump")
 	}
 	// What is looked for must be where it is known to be, or the search is worth
 	// nothing.
@@ -127,24 +125,6 @@ func hasAnyForm(content []byte, key string) bool {
 		}
 	}
 	return false
-}
-
-func download(t *testing.T, url string) []byte {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("GET %s: %d, %v", url, res.StatusCode, err)
-	}
-	return b
 }
 
 // TestHasAnyForm: what is looked for is found.
