@@ -264,16 +264,7 @@ func TestNothingIsMadeOfWhatIsUndefined(t *testing.T) {
 			Consts: []Value{String("a")}, Data: emptyObject, Operands: []int32{1, unset, 1, name}, Code: code, Locs: make([]Loc, len(code)),
 			Funcs: []Function{{End: int32(len(code)), Params: 2, Regs: 4}}, Entrypoints: []EntrypointRef{{Name: "p"}},
 		}
-		program, err := image.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := Load(program)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, _ := p.Entrypoint("p")
-		vm := p.NewVM(Limits{})
+		vm, e := machine(t, &image)
 		vm.Begin(emptyObject, 0)
 		var stopped *Error
 		if v, err := vm.Eval(e); !errors.As(err, &stopped) || stopped.Code != ErrType {

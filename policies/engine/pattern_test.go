@@ -60,16 +60,7 @@ func TestPatternsOfRequestsAreBounded(t *testing.T) {
 		Funcs: []Function{{End: 3, Params: 2, Regs: 3}}, Entrypoints: []EntrypointRef{{Name: "p"}}, Consts: []Value{emptyArray},
 	}
 	image.Operands[3] = ^0
-	program, err := image.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, _ := p.Entrypoint("p")
-	vm := p.NewVM(Limits{})
+	vm, e := machine(t, &image)
 	for i := range 5 * maxPatterns {
 		vm.Begin(String("p"+strconv.Itoa(i)), 0)
 		if v, err := vm.Eval(e); err != nil || !v.isTrue() {
@@ -79,4 +70,19 @@ func TestPatternsOfRequestsAreBounded(t *testing.T) {
 	if r, g := len(vm.caches.regexes), len(vm.caches.globs); r > maxPatterns || g > maxPatterns || r == 0 || g == 0 {
 		t.Errorf("%d regular expressions and %d globs are kept", r, g)
 	}
+}
+
+// machine loads a program and gives what evaluates its entrypoint "p".
+func machine(t *testing.T, image *Image) (*VM, Entrypoint) {
+	t.Helper()
+	program, err := image.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _ := p.Entrypoint("p")
+	return p.NewVM(Limits{}), e
 }
