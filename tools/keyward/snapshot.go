@@ -60,13 +60,7 @@ have file, line and column. Nothing is written unless all of it is right.`,
 			if err != nil {
 				return err
 			}
-			if err := writeSnapshot(cmd.OutOrStdout(), output, s); err != nil {
-				return err
-			}
-			if output != "-" {
-				fmt.Fprintln(cmd.OutOrStdout(), output+": "+summary(s))
-			}
-			return nil
+			return saveSnapshot(cmd.OutOrStdout(), output, s)
 		},
 	}
 	f := cmd.Flags()
@@ -189,6 +183,15 @@ func readSnapshot(file string) (*snapshot.Snapshot, error) {
 		}
 	}
 	return s, nil
+}
+
+// saveSnapshot writes s, and says what is in a file.
+func saveSnapshot(w io.Writer, file string, s *snapshot.Snapshot) error {
+	if err := writeSnapshot(w, file, s); err != nil || file == "-" {
+		return err
+	}
+	fmt.Fprintln(w, file+": "+summary(s))
+	return nil
 }
 
 // writeSnapshot writes s for people and machines: indented JSON. A file is

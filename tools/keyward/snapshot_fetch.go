@@ -58,13 +58,7 @@ verified as gateways verify it. There is no secret in it.`,
 			if err != nil {
 				return err
 			}
-			if err := writeSnapshot(cmd.OutOrStdout(), output, s); err != nil {
-				return err
-			}
-			if output != "-" {
-				fmt.Fprintln(cmd.OutOrStdout(), output+": "+summary(s))
-			}
-			return nil
+			return saveSnapshot(cmd.OutOrStdout(), output, s)
 		},
 	}
 	f := cmd.Flags()
