@@ -16,11 +16,10 @@ import (
 // a request of its own, into any of them; of any other document it is made sure
 // that it is a response.
 type answer struct {
-	list     bool // tools/list: a single document has to be filtered too
-	form     form
-	sse      *mcp.SSEFilter
-	response *mcp.ResponseScanner
-	scanner  mcp.ResponseScanner // it
+	list    bool // tools/list: a single document has to be filtered too
+	form    form
+	sse     *mcp.SSEFilter
+	scanner mcp.ResponseScanner // of a response; kept for the next one
 }
 
 // begin makes an answer of what was another one.
@@ -85,8 +84,7 @@ func (x *stream) ResponseHeaders(end bool) filter.Action {
 	case unreadable:
 		return x.withhold(policies.AnswerRefused)
 	case response:
-		x.answer.response = &x.answer.scanner
-		x.answer.response.Begin(x.msg.ID)
+		x.answer.scanner.Begin(x.msg.ID)
 		return filter.Hold // until its beginning is there: most need no more for an error in its place
 	}
 	if h.length && x.s.RemoveHeader(filter.Response, "content-length") != nil {
@@ -230,7 +228,7 @@ func (x *stream) scanResponse(size int) filter.Action {
 	case err != nil:
 		return x.withhold(policies.Internal)
 	}
-	if fault := x.answer.response.Write(chunk); fault != nil {
+	if fault := x.answer.scanner.Write(chunk); fault != nil {
 		return x.withhold(fault.Reason)
 	}
 	return filter.Continue
